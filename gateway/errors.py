@@ -1,0 +1,136 @@
+"""The errors of the gateway, and the S3 answer that each one becomes.
+
+Only classes that some caller branches on exist. Everything that reaches a client is an :class:`S3Error`, or is turned into
+one by :func:`as_s3_error`; ``server/respond.py`` is the one place that renders it.
+"""
+
+from collections.abc import Mapping
+
+#: HTTP status of every S3 error code the gateway itself answers with.
+#: Source: Amazon S3 API Reference, "Error responses", list of error codes.
+STATUS_BY_CODE: Mapping[str, int] = {
+    "AccessDenied": 403,
+    "AuthorizationHeaderMalformed": 400,
+    "AuthorizationQueryParametersError": 400,
+    "BadDigest": 400,
+    "EntityTooLarge": 400,
+    "EntityTooSmall": 400,
+    "ExpiredToken": 400,
+    "IncompleteBody": 400,
+    "InternalError": 500,
+    "InvalidAccessKeyId": 403,
+    "InvalidArgument": 400,
+    "InvalidBucketName": 400,
+    "InvalidDigest": 400,
+    "InvalidEncryptionAlgorithmError": 400,
+    "InvalidPart": 400,
+    "InvalidPolicyDocument": 400,
+    "InvalidRange": 416,
+    "InvalidRequest": 400,
+    "InvalidToken": 400,
+    "InvalidURI": 400,
+    "KMS.NotFoundException": 400,
+    "KeyTooLongError": 400,
+    "MalformedPOSTRequest": 400,
+    "MalformedXML": 400,
+    "MaxPostPreDataLengthExceededError": 400,
+    "MetadataTooLarge": 400,
+    "MethodNotAllowed": 405,
+    "MissingContentLength": 411,
+    "NoSuchUpload": 404,
+    "NotImplemented": 501,
+    "PreconditionFailed": 412,
+    "RequestHeaderSectionTooLarge": 400,
+    "RequestTimeTooSkewed": 403,
+    "RequestTimeout": 400,
+    "ServiceUnavailable": 503,
+    "SignatureDoesNotMatch": 403,
+    "SlowDown": 503,
+    "UserKeyMustBeSpecified": 400,
+    "XAmzContentSHA256Mismatch": 400,
+}
+
+
+class GatewayError(Exception):
+    """Base of every error that the gateway raises on purpose."""
+
+
+class ConfigError(GatewayError):
+    """The configuration cannot be used.
+
+    Args:
+        faults: every fault found, each with the path of the option it concerns.
+    """
+
+    def __init__(self, faults: tuple[str, ...]) -> None:
+        super().__init__("\n".join(faults))
+        self.faults = faults
+
+
+class S3Error(GatewayError):
+    """An answer in S3's own error language.
+
+    Args:
+        code: S3's error code, a key of :data:`STATUS_BY_CODE`.
+        message: the text a client sees; it never contains a secret.
+        details: further XML elements in order, such as ``("ArgumentName", "partNumber")``.
+        headers: extra HTTP header fields of the answer, such as ``("Retry-After", "1")``.
+    """
+
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        *,
+        details: tuple[tuple[str, str], ...] = (),
+        headers: tuple[tuple[str, str], ...] = (),
+    ) -> None:
+        super().__init__(f"{code}: {message}")
+        self.code = code
+        self.status = STATUS_BY_CODE[code]
+        self.message = message
+        self.details = details
+        self.headers = headers
+
+
+class KeyUnavailable(GatewayError):
+    """A key vault did not give a usable key.
+
+    Args:
+        message: what failed, naming the vault and the secret's path but never its value.
+        code: the S3 code a client sees. ``ServiceUnavailable`` marks a passing fault (vault down or sealed), which
+            clients retry; any other code is permanent until somebody repairs the configuration.
+    """
+
+    def __init__(self, message: str, *, code: str = "ServiceUnavailable") -> None:
+        super().__init__(message)
+        self.code = code
+
+    @property
+    def permanent(self) -> bool:
+        """Whether asking again can not help before somebody changes something."""
+        return self.code != "ServiceUnavailable"
+
+
+class UpstreamUnavailable(GatewayError):
+    """The upstream S3 server did not answer a request.
+
+    Args:
+        message: what failed, without header values.
+        timed_out: whether a time-out ended the attempt.
+    """
+
+    def __init__(self, message: str, *, timed_out: bool = False) -> None:
+        super().__init__(message)
+        self.timed_out = timed_out
+
+
+def as_s3_error(error: GatewayError) -> S3Error:
+    """The S3 answer for any error of the gateway."""
+    if isinstance(error, S3Error):
+        return error
+    if isinstance(error, KeyUnavailable):
+        return S3Error(error.code, str(error))
+    if isinstance(error, UpstreamUnavailable):
+        return S3Error("ServiceUnavailable", str(error), headers=(("Retry-After", "1"),))
+    return S3Error("InternalError", "We encountered an internal error. Please try again.")

@@ -1,0 +1,1 @@
+"""What the owners decided: which encryption an object gets. Pure."""

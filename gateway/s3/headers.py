@@ -1,0 +1,65 @@
+"""HTTP header fields as an immutable, ordered, case-insensitive value.
+
+Values are text as aiohttp decodes them: UTF-8 with ``surrogateescape``, so that every byte survives a round trip.
+"""
+
+from collections.abc import Iterable, Iterator
+
+
+class Headers:
+    """Header fields in the order received, names in lower case.
+
+    Args:
+        fields: ``(name, value)`` pairs; names in any case.
+    """
+
+    __slots__ = ("_first", "fields")
+
+    def __init__(self, fields: Iterable[tuple[str, str]] = ()) -> None:
+        self.fields: tuple[tuple[str, str], ...] = tuple((name.lower(), value) for name, value in fields)
+        first: dict[str, str] = {}
+        for name, value in self.fields:
+            first.setdefault(name, value)
+        self._first = first
+
+    def get(self, name: str, default: str | None = None) -> str | None:
+        """The first value of ``name`` (lower case), or ``default``."""
+        return self._first.get(name, default)
+
+    def all(self, name: str) -> tuple[str, ...]:
+        """Every value of ``name`` (lower case), in order."""
+        return tuple(value for field, value in self.fields if field == name)
+
+    def names(self) -> frozenset[str]:
+        """The lower-case names present."""
+        return frozenset(self._first)
+
+    def without(self, names: Iterable[str]) -> "Headers":
+        """A copy that lacks every field in ``names`` (lower case)."""
+        dropped = frozenset(names)
+        return Headers((name, value) for name, value in self.fields if name not in dropped)
+
+    def replacing(self, fields: Iterable[tuple[str, str]]) -> "Headers":
+        """A copy in which ``fields`` replace whatever carried the same names."""
+        new = tuple((name.lower(), value) for name, value in fields)
+        dropped = {name for name, _ in new}
+        return Headers((*((name, value) for name, value in self.fields if name not in dropped), *new))
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._first
+
+    def __iter__(self) -> Iterator[tuple[str, str]]:
+        return iter(self.fields)
+
+    def __len__(self) -> int:
+        return len(self.fields)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Headers) and self.fields == other.fields
+
+    def __hash__(self) -> int:
+        return hash(self.fields)
+
+    def __repr__(self) -> str:
+        """Names only: values carry signatures and keys."""
+        return f"Headers({', '.join(name for name, _ in self.fields)})"

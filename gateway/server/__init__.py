@@ -1,0 +1,1 @@
+"""Listeners, the pipeline and its handlers."""
