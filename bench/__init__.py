@@ -1,0 +1,1 @@
+"""Measurements of the gateway beside direct access to the store."""
