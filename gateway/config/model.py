@@ -1,0 +1,39 @@
+"""The whole configuration. Made by :mod:`gateway.config.load` only, which also checks what spans several options."""
+
+from collections.abc import Mapping
+from typing import Annotated
+
+from pydantic import Field
+
+from gateway.config.identities import Authentication, Identity
+from gateway.config.listeners import Listeners
+from gateway.config.operations import Admin, Limits, Log
+from gateway.config.rules import Rule
+from gateway.config.upstream import Upstream
+from gateway.config.values import Domain, Name, Section
+from gateway.config.vaults import CustomerKey, Vault
+
+
+class Config(Section):
+    """Every option of the gateway."""
+
+    listeners: Listeners = Field(description="Where clients come in.")
+    virtual_host_domains: tuple[Domain, ...] = Field(
+        default=(),
+        description="Domains below which a host name begins with the bucket's name (`bucket.s3.example.com`). "
+        "Empty: path style only.",
+    )
+    identities: Annotated[tuple[Identity, ...], Field(min_length=1)] = Field(description="The clients.")
+    authentication: Authentication = Field(default=Authentication(), description="How signatures are checked.")
+    upstream: Upstream = Field(default=Upstream(), description="The S3 server behind the gateway.")
+    vaults: Mapping[Name, Vault] = Field(default={}, description="Key vaults by name.")
+    customer_keys: Mapping[Name, CustomerKey] = Field(default={}, description="SSE-C keys by name.")
+    rules: Annotated[tuple[Rule, ...], Field(min_length=1)] = Field(
+        description="Encryption rules; the first that fits decides. The last one must fit every object."
+    )
+    admin: Admin = Field(default=Admin(), description="Health and metrics.")
+    limits: Limits = Field(default=Limits(), description="What one worker gives at most.")
+    workers: Annotated[int, Field(ge=1, le=256)] = Field(
+        default=1, description="Worker processes that share the ports; one per core is a good number."
+    )
+    log: Log = Field(default=Log(), description="The log.")

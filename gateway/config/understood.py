@@ -1,0 +1,106 @@
+"""The parts of a configuration that are fine by themselves, found even when other parts are not.
+
+Checks across options run on these parts, so that one run names every fault: an unknown vault in one place is reported
+together with a bad number in another.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from types import UnionType
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
+
+from pydantic import ValidationError
+
+from gateway.config.values import Section
+
+SectionType = TypeVar("SectionType", bound=Section)
+
+
+class Understood:
+    """Every valid section of a configuration by its path.
+
+    Args:
+        kind: the section that ``raw`` should be.
+        raw: the plain values of the configuration file.
+    """
+
+    def __init__(self, kind: type[Section], raw: Mapping[str, object]) -> None:
+        self._sections: dict[str, Section] = dict(_walk(kind, raw, ""))
+        self._raw = raw
+
+    def each(self, kind: type[SectionType]) -> Iterator[tuple[str, SectionType]]:
+        """Path and value of every valid section of one kind, in the file's order."""
+        for path, section in self._sections.items():
+            if isinstance(section, kind):
+                yield path, section
+
+    def all(self) -> Iterator[tuple[str, Section]]:
+        """Path and value of every valid section."""
+        yield from self._sections.items()
+
+    def value(self, option: str) -> object:
+        """The plain value of a top-level option; None when it is not there."""
+        return self._raw.get(option)
+
+    def names(self, option: str) -> frozenset[str]:
+        """The keys below a top-level option, also of entries that are not valid."""
+        value = self.value(option)
+        return frozenset(value) if isinstance(value, dict) else frozenset()
+
+    def count(self, option: str) -> int:
+        """How many entries a top-level list has, valid or not."""
+        value = self.value(option)
+        return len(value) if isinstance(value, list) else 0
+
+
+def join(path: str, option: str) -> str:
+    """The path of an option inside the section at ``path``."""
+    return f"{path}.{option}" if path and option else path or option
+
+
+def _walk(kind: type[Section], raw: object, path: str) -> Iterator[tuple[str, Section]]:
+    with suppress(ValidationError):
+        yield path, kind.model_validate_json(json.dumps(raw))
+    values = raw if isinstance(raw, dict) else {}
+    for option, field in kind.model_fields.items():
+        for place, value in _entries(field.annotation, values.get(option), join(path, option)):
+            section = _section_for(field.annotation, value)
+            if section is not None:
+                yield from _walk(section, value, place)
+
+
+def _entries(annotation: Any, value: object, path: str) -> Iterator[tuple[str, object]]:  # noqa: ANN401  # a type expression
+    """The places below an option where sections stand: the option, each item of a list, or each value of a mapping."""
+    if isinstance(value, list):
+        yield from ((f"{path}[{index}]", item) for index, item in enumerate(value))
+    elif isinstance(value, dict) and get_origin(annotation) is Mapping:
+        yield from ((f"{path}.{name}", item) for name, item in value.items())
+    elif value is not None:
+        yield path, value
+
+
+def _section_for(annotation: Any, value: object) -> type[Section] | None:  # noqa: ANN401  # a type expression
+    """The kind of section that a value should be: the only one there is, or the one that its ``kind`` names."""
+    kinds = list(section_kinds(annotation))
+    if len(kinds) == 1:
+        return kinds[0]
+    wanted = value.get("kind") if isinstance(value, dict) else None
+    return next((kind for kind in kinds if wanted in _kind_names(kind)), None)
+
+
+def section_kinds(annotation: Any) -> Iterator[type[Section]]:  # noqa: ANN401  # a type expression
+    """Every kind of section inside a type expression such as ``tuple[Rule, ...]`` or ``Mapping[str, Vault]``."""
+    origin = get_origin(annotation)
+    if origin is Annotated:
+        yield from section_kinds(get_args(annotation)[0])
+    elif origin in (Union, UnionType, tuple, Mapping):
+        for argument in get_args(annotation):
+            yield from section_kinds(argument)
+    elif isinstance(annotation, type) and issubclass(annotation, Section):
+        yield annotation
+
+
+def _kind_names(kind: type[Section]) -> tuple[object, ...]:
+    annotation = kind.model_fields["kind"].annotation
+    return get_args(annotation) if get_origin(annotation) is Literal else ()

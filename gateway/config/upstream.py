@@ -1,0 +1,65 @@
+"""Options of the S3 server behind the gateway."""
+
+from collections.abc import Iterator
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from gateway.config.values import AbsolutePath, Region, Seconds, Section, Url
+
+
+class Upstream(Section):
+    """The S3 server that requests continue to."""
+
+    endpoint: Url = Field(
+        default="https://s3.{region}.amazonaws.com", description="URL of the server; `{region}` stands for the region."
+    )
+    region: Region = Field(default="us-east-1", description="Region requests are signed for.")
+    addressing: Literal["path", "virtual-host"] = Field(
+        default="path", description="Whether the bucket goes into the path or into the host name."
+    )
+    ca_bundle: AbsolutePath | None = Field(
+        default=None, description="PEM file of the authorities its certificate may come from; unset: the system's."
+    )
+    payload: Literal["auto", "trailer", "unsigned"] = Field(
+        default="auto",
+        description="How uploads are protected on this hop: `trailer` adds a checksum after the body; `unsigned` "
+        "relies on TLS alone, as servers need that do not know trailers (Ceph RGW). `auto`: trailer for AWS only.",
+    )
+    copies: Literal["attempt", "stream"] = Field(
+        default="attempt",
+        description="Whether copies between encryptions are tried on the server first (`attempt`) or always go through "
+        "the gateway (`stream`).",
+    )
+    allow_insecure_plain_http_upstream: bool = Field(
+        default=False, description="Whether an `http://` endpoint is used: data then crosses the network in clear."
+    )
+    connect_timeout_seconds: Seconds = Field(default=5.0, description="Longest wait for a connection, TLS included.")
+    first_byte_timeout_seconds: Seconds = Field(
+        default=60.0, description="Longest wait for an answer to begin after the request was sent."
+    )
+    idle_timeout_seconds: Seconds = Field(
+        default=60.0, description="Longest silence within a body in either direction."
+    )
+    maximum_connections: Annotated[int, Field(ge=1, le=65_535)] = Field(
+        default=512, description="Most connections of one worker to the server."
+    )
+    maximum_retries: Annotated[int, Field(ge=0, le=10)] = Field(
+        default=3, description="Most repetitions of a request that may be sent twice without harm."
+    )
+
+    @property
+    def is_aws(self) -> bool:
+        """Whether the endpoint is Amazon's own."""
+        host = self.endpoint.partition("://")[2].partition(":")[0]
+        return host.endswith((".amazonaws.com", ".amazonaws.com.cn"))
+
+    @property
+    def is_tls(self) -> bool:
+        """Whether connections to the endpoint are encrypted."""
+        return self.endpoint.startswith("https://")
+
+    def faults(self) -> Iterator[tuple[str, str]]:
+        """Options that do not fit together."""
+        if not self.is_tls and not self.allow_insecure_plain_http_upstream:
+            yield "endpoint", "is plain HTTP: use https://, or allow_insecure_plain_http_upstream: true"
