@@ -1,0 +1,61 @@
+"""A key for SSE-C, and the rules for a text to be one."""
+
+import base64
+import binascii
+from dataclasses import dataclass
+
+from gateway.keys.vault_error import VaultError, VaultResult
+from gateway.redact import SecretBytes, SecretStr
+
+#: SSE-C takes AES-256 keys only.
+#: Source: Amazon S3 User Guide, "Using server-side encryption with customer-provided keys (SSE-C)".
+CUSTOMER_KEY_BYTES = 32
+#: A random key has about 30 different bytes, and fewer than 8 in less than one of 2^90 keys. What has fewer is not
+#: random: zeros, one repeated byte, a short pattern.
+MIN_DIFFERENT_BYTES = 8
+
+
+@dataclass(frozen=True, slots=True)
+class CustomerKey:
+    """A key and the version of the vault's secret that it comes from."""
+
+    version: int
+    key: SecretBytes
+
+
+def parse_customer_key(text: SecretStr, version: int, where: str) -> CustomerKey:
+    """The key in a secret's field: standard base64 of 32 random bytes.
+
+    One newline at the end is accepted, because ``openssl rand -base64 32 | bao kv put secret/name key=-`` leaves one.
+
+    Args:
+        text: the field's value.
+        version: the version it comes from.
+        where: vault, path and field, for the message.
+
+    Raises:
+        VaultError: it is not a usable key; code ``InvalidArgument``.
+    """
+    encoded = text.reveal().removesuffix("\n")
+    if not encoded.isascii():
+        raise _unusable(where, version, "it is not standard base64")
+    try:
+        key = base64.b64decode(encoded, validate=True)
+    except binascii.Error:
+        key = b""
+    # The comparison refuses what the decoder tolerates: stray bits in the last character.
+    if base64.b64encode(key).decode("ascii") != encoded:
+        raise _unusable(where, version, "it is not standard base64")
+    if len(key) != CUSTOMER_KEY_BYTES:
+        raise _unusable(where, version, f"it has {len(key)} bytes instead of {CUSTOMER_KEY_BYTES}")
+    if len(set(key)) < MIN_DIFFERENT_BYTES:
+        raise _unusable(where, version, "its bytes are not random")
+    return CustomerKey(version, SecretBytes(key))
+
+
+def _unusable(where: str, version: int, why: str) -> VaultError:
+    return VaultError(
+        f"The secret key was invalid for the specified algorithm. ({where} version {version}: {why})",
+        VaultResult.INVALID,
+        code="InvalidArgument",
+    )

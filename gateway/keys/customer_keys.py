@@ -1,0 +1,258 @@
+"""Customer keys (SSE-C) by version, from one named secret of a vault.
+
+The versions of the secret are the versions of the key: the newest encrypts new objects, every live one still reads.
+Keys are held in memory for a bounded time; the list of versions is read again more often, so that a rotation is seen
+soon. While the vault does not answer, keys go on being used until their time is over, and then requests fail.
+"""
+
+import asyncio
+import hashlib
+from dataclasses import dataclass
+from enum import StrEnum
+
+from gateway.errors import ConfigError
+from gateway.keys.customer_key import CustomerKey, parse_customer_key
+from gateway.keys.derivation import derive
+from gateway.keys.expiring import ExpiringMap
+from gateway.keys.single_flight import SingleFlight
+from gateway.keys.vault_client import VaultClient
+from gateway.keys.vault_error import VaultError, VaultResult
+from gateway.keys.vault_kv import KvSecret
+from gateway.keys.vault_settings import is_path
+
+#: How long a key stays in memory, unless configured otherwise.
+DEFAULT_HOLD_SECONDS = 300.0
+#: How old the list of versions may be, unless configured otherwise; a rotation is seen within this time.
+DEFAULT_REFRESH_SECONDS = 30.0
+#: Versions that are tried for a read, newest first, unless configured otherwise. A KV engine keeps 10 by default.
+DEFAULT_MAX_VERSIONS = 16
+#: How long "no" is remembered, so that a wrong policy does not send every client's request to the vault.
+REFUSAL_SECONDS = 5.0
+#: The same for faults that pass by themselves.
+OUTAGE_SECONDS = 1.0
+
+_LISTING = 0  # the key of the list of versions among the version numbers, which start at 1
+
+
+class Derivation(StrEnum):
+    """What becomes of the vault's key before an object is encrypted with it."""
+
+    NONE = "none"
+    HKDF_SHA256 = "hkdf-sha256"
+
+
+@dataclass(frozen=True, slots=True)
+class CustomerKeySettings:
+    """Which secret holds the keys, and how long they are held.
+
+    Attributes:
+        mount: mount of the KV version 2 engine.
+        path: path of the secret inside it.
+        field: the field that holds the base64 of 32 bytes.
+        derivation: one key for all objects, or one per object.
+        hold_seconds: longest time a key stays in memory.
+        refresh_seconds: longest time until a new version is used.
+        max_versions: how many live versions are considered, newest first.
+
+    Raises:
+        ConfigError: listing every fault.
+    """
+
+    mount: str
+    path: str
+    field: str = "key"
+    derivation: Derivation = Derivation.NONE
+    hold_seconds: float = DEFAULT_HOLD_SECONDS
+    refresh_seconds: float = DEFAULT_REFRESH_SECONDS
+    max_versions: int = DEFAULT_MAX_VERSIONS
+
+    def __post_init__(self) -> None:
+        faults = []
+        if not is_path(self.mount) or not is_path(self.path):
+            faults.append(f"mount {self.mount!r} and path {self.path!r} must consist of plain segments")
+        if not self.field:
+            faults.append("field is empty")
+        if self.hold_seconds <= 0:
+            faults.append("hold_seconds must be greater than 0")
+        if not 0 < self.refresh_seconds <= self.hold_seconds:
+            faults.append("refresh_seconds must be greater than 0 and at most hold_seconds")
+        if self.max_versions < 1:
+            faults.append("max_versions must be at least 1")
+        if faults:
+            raise ConfigError(tuple(f"customer key {self.path!r}: {fault}" for fault in faults))
+
+
+@dataclass(frozen=True, slots=True)
+class _Listing:
+    """The live versions, newest first, and when they were read."""
+
+    numbers: tuple[int, ...]
+    read_at: float
+
+
+class CustomerKeySource:
+    """The keys of one secret. Belongs to one event loop; close it with :meth:`aclose`.
+
+    Args:
+        client: the vault. It stays open.
+        settings: the secret and the times.
+
+    Attributes:
+        fingerprint: 8 hexadecimal digits that name the secret and its derivation, not the key, for logs and caches.
+    """
+
+    def __init__(self, client: VaultClient, settings: CustomerKeySettings) -> None:
+        self._settings = settings
+        self._secret = KvSecret(client, settings.mount, settings.path)
+        self._keys: ExpiringMap[int, CustomerKey] = ExpiringMap(settings.max_versions)
+        self._refusals: ExpiringMap[int, VaultError] = ExpiringMap(settings.max_versions + 1)
+        self._listing: _Listing | None = None
+        self._outage = False
+        self._fetches: SingleFlight[int, CustomerKey] = SingleFlight()
+        self._refreshes: SingleFlight[int, tuple[int, ...]] = SingleFlight()
+        self.fingerprint = _fingerprint(client.name, settings)
+
+    async def newest(self) -> CustomerKey:
+        """The key for new objects.
+
+        A newest version that is not a usable key is an error: going back to the version before would undo a rotation.
+
+        Raises:
+            KeyUnavailable: there is no key to encrypt with now.
+        """
+        try:
+            return await self.version((await self.version_numbers())[0])
+        except VaultError as error:
+            if error.result is not VaultResult.NOT_FOUND or self._listing is None:
+                raise
+        # Deleted since the list was read: once more, with a new list.
+        self._listing = None
+        return await self.version((await self.version_numbers())[0])
+
+    async def version(self, number: int) -> CustomerKey:
+        """The key of one version.
+
+        Raises:
+            KeyUnavailable: the vault does not give it, or it is not a usable key.
+        """
+        held = self._keys.get(number)
+        if held is not None:
+            return held
+        self._raise_refusal(number)
+        return await self._fetches.run(number, lambda: self._fetch(number))
+
+    async def versions(self) -> list[CustomerKey]:
+        """Every usable key, newest first: what a read tries. At least one.
+
+        Versions that are deleted, destroyed or no usable keys are left out: no object can need them.
+
+        Raises:
+            KeyUnavailable: the vault does not answer, or none is usable.
+        """
+        keys = []
+        fault: VaultError | None = None
+        for number in await self.version_numbers():
+            try:
+                keys.append(await self.version(number))
+            except VaultError as error:
+                if error.code not in {"InvalidArgument", "KMS.NotFoundException"}:
+                    raise
+                fault = fault or error
+        if not keys and fault is not None:
+            raise fault
+        return keys
+
+    async def version_numbers(self) -> tuple[int, ...]:
+        """The live versions, newest first: at least one, at most ``max_versions``. Most calls cost no request.
+
+        Raises:
+            KeyUnavailable: the vault did not say, and its last word is too old.
+        """
+        listing = self._usable_listing()
+        if listing is not None:
+            if self._age(listing) < self._settings.refresh_seconds:
+                return listing.numbers
+            if self._outage:
+                # The vault was not well a moment ago: do not make every request wait for it, ask in the background.
+                if self._refusals.get(_LISTING) is None:
+                    self._refreshes.start(_LISTING, self._refresh)
+                return listing.numbers
+        self._raise_refusal(_LISTING)
+        try:
+            return await self._refreshes.run(_LISTING, self._refresh)
+        except VaultError:
+            listing = self._usable_listing()
+            if listing is None:
+                raise
+            return listing.numbers
+
+    def key_for(self, customer_key: CustomerKey, bucket: str, object_key: str) -> CustomerKey:
+        """The key that encrypts one object: the vault's, or the one derived from it, as configured.
+
+        Args:
+            customer_key: a key of this source.
+            bucket: the bucket's name.
+            object_key: the object key, decoded.
+        """
+        if self._settings.derivation is Derivation.HKDF_SHA256:
+            return derive(customer_key, bucket, object_key)
+        return customer_key
+
+    async def aclose(self) -> None:
+        """Stop background work and forget every key."""
+        await self._fetches.aclose()
+        await self._refreshes.aclose()
+        self._forget()
+        self._refusals.keep_only(frozenset())
+
+    async def _fetch(self, number: int) -> CustomerKey:
+        field = self._settings.field
+        try:
+            text = await self._secret.field(field, number)
+            key = parse_customer_key(text, number, f"{self._secret.where}, field {field!r}")
+        except VaultError as error:
+            self._remember_refusal(number, error)
+            raise
+        self._keys.put(number, key, self._settings.hold_seconds)
+        return key
+
+    async def _refresh(self) -> tuple[int, ...]:
+        try:
+            numbers = (await self._secret.live_versions())[: self._settings.max_versions]
+        except VaultError as error:
+            self._remember_refusal(_LISTING, error)
+            self._outage = not error.permanent
+            if error.permanent:
+                self._forget()  # permission was taken back, or the secret was removed
+            raise
+        self._outage = False
+        self._listing = _Listing(numbers, asyncio.get_running_loop().time())
+        self._keys.keep_only(frozenset(numbers))
+        return numbers
+
+    def _usable_listing(self) -> _Listing | None:
+        listing = self._listing
+        return listing if listing is not None and self._age(listing) < self._settings.hold_seconds else None
+
+    def _age(self, listing: _Listing) -> float:
+        return asyncio.get_running_loop().time() - listing.read_at
+
+    def _forget(self) -> None:
+        self._listing = None
+        self._keys.keep_only(frozenset())
+
+    def _remember_refusal(self, number: int, error: VaultError) -> None:
+        self._refusals.put(number, error.again(), REFUSAL_SECONDS if error.permanent else OUTAGE_SECONDS)
+
+    def _raise_refusal(self, number: int) -> None:
+        refusal = self._refusals.get(number)
+        if refusal is not None:
+            raise refusal.again()
+
+
+def _fingerprint(vault_name: str, settings: CustomerKeySettings) -> str:
+    digest = hashlib.sha256()
+    for part in (vault_name, settings.mount, settings.path, settings.field, settings.derivation.value):
+        data = part.encode()
+        digest.update(len(data).to_bytes(4, "big") + data)
+    return digest.hexdigest()[:8]

@@ -1,0 +1,104 @@
+"""One secret of a KV version 2 engine: which versions it has, and the text in one of its fields.
+
+Source: OpenBao API documentation, "KV secrets engine - version 2", "Read secret version" and "Read secret metadata".
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+from gateway.keys.vault_client import VaultClient
+from gateway.keys.vault_error import VaultError, VaultResult
+from gateway.redact import SecretStr
+
+
+class KvSecret:
+    """The secret at ``path`` in the KV version 2 engine mounted at ``mount``.
+
+    Args:
+        client: the vault.
+        mount: the mount, without slashes around.
+        path: the path inside the mount, without ``data/``.
+    """
+
+    def __init__(self, client: VaultClient, mount: str, path: str) -> None:
+        self._client = client
+        self._mount = mount
+        self._path = path
+
+    @property
+    def where(self) -> str:
+        """The secret's place for messages: ``vault 'main': secret/customer-keys``."""
+        return f"vault {self._client.name!r}: {self._mount}/{self._path}"
+
+    async def live_versions(self) -> tuple[int, ...]:
+        """The numbers of the versions that are neither deleted nor destroyed, newest first; at least one.
+
+        Raises:
+            VaultError: the vault did not say, or there is none.
+        """
+        answer = await self._client.read(f"{self._mount}/metadata/{self._path}")
+        if answer.result is VaultResult.NOT_FOUND:
+            raise self._not_found("")
+        versions = answer.section("data").get("versions")
+        if not isinstance(versions, dict):
+            raise self._invalid("its answer about the versions makes no sense")
+        now = datetime.now(UTC)
+        numbers = []
+        for number, state in versions.items():
+            if not isinstance(state, dict) or not (number.isascii() and number.isdigit() and len(number) < 10):
+                raise self._invalid("its answer about the versions makes no sense")
+            if state.get("destroyed") is not True and not self._deleted(state, now):
+                numbers.append(int(number))
+        if not numbers:
+            raise VaultError(f"{self.where}: every version is deleted or destroyed", VaultResult.NOT_FOUND)
+        return tuple(sorted(numbers, reverse=True))
+
+    async def field(self, name: str, version: int | None = None) -> SecretStr:
+        """The text in field ``name`` of ``version``, or of the newest.
+
+        Raises:
+            VaultError: there is no such version or field, or the vault did not answer.
+        """
+        query = None if version is None else {"version": str(version)}
+        answer = await self._client.read(f"{self._mount}/data/{self._path}", query)
+        which = "" if version is None else f" version {version}"
+        if answer.result is VaultResult.NOT_FOUND:
+            raise self._not_found(which)
+        data, metadata = answer.section("data").get("data"), answer.section("data").get("metadata")
+        if not isinstance(data, dict) or not isinstance(metadata, dict):
+            raise self._invalid("the answer is not that of a KV version 2 engine")
+        if version is not None and metadata.get("version") != version:
+            raise self._invalid(f"asked for{which} it answered with another one")
+        if name not in data:
+            raise VaultError(f"{self.where}{which}: there is no field {name!r}", VaultResult.NOT_FOUND)
+        value = data[name]
+        if not isinstance(value, str) or not value:
+            raise VaultError(
+                f"{self.where}{which}: field {name!r} is empty or not a text",
+                VaultResult.INVALID,
+                code="InvalidArgument",
+            )
+        return SecretStr(value)
+
+    def _deleted(self, state: Mapping[str, object], now: datetime) -> bool:
+        """Whether the deletion time has come; ``delete_version_after`` sets one that lies ahead."""
+        text = state.get("deletion_time")
+        if not isinstance(text, str):
+            raise self._invalid("its answer about the versions makes no sense")
+        if not text:
+            return False
+        try:
+            moment = datetime.fromisoformat(text)
+        except ValueError:
+            return True
+        return moment.tzinfo is None or moment <= now
+
+    def _not_found(self, which: str) -> VaultError:
+        return VaultError(
+            f"{self.where}{which} does not exist: it was never written, or is deleted or destroyed, or no KV version 2 "
+            "engine is mounted there, or the namespace is wrong",
+            VaultResult.NOT_FOUND,
+        )
+
+    def _invalid(self, what: str) -> VaultError:
+        return VaultError(f"{self.where}: {what}", VaultResult.INVALID)
