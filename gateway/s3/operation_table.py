@@ -71,8 +71,10 @@ def _row(
     sse: str = "",
     once: bool = False,
 ) -> OperationInfo:
-    """One row. ``once``: although PUT and DELETE may be repeated in general, this one has an effect or another answer
-    each time (a new version, a delete marker, "already exists").
+    """One row.
+
+    A PUT or DELETE marked ``once`` may not be repeated: each time it has another effect (a new version, a delete
+    marker) or another answer ("already exists").
     """
     reads = method in {"GET", "HEAD", "OPTIONS"} or name == "SelectObjectContent"
     return OperationInfo(
