@@ -19,9 +19,6 @@ from gateway.s3.headers import Headers
 
 ALGORITHM = "AWS4-HMAC-SHA256"
 SCOPE_TERMINATOR = "aws4_request"
-UNSIGNED_PAYLOAD = "UNSIGNED-PAYLOAD"
-#: Lower-case hexadecimal SHA-256 of no bytes.
-EMPTY_SHA256 = hashlib.sha256(b"").hexdigest()
 
 #: Header fields that a hop between signer and verifier may add, drop or change. The AWS SDKs leave the same ones out.
 UNSIGNED_HEADERS = frozenset(

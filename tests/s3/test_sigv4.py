@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from gateway.redact import SecretStr
 from gateway.s3 import sigv4
+from gateway.s3.content_sha256 import EMPTY_SHA256
 from gateway.s3.credentials import Credential
 from gateway.s3.headers import Headers
 
@@ -25,7 +26,7 @@ CREDENTIAL = Credential(ACCESS_KEY, SecretStr(SECRET_KEY))
 
 EXAMPLES = [
     pytest.param(
-        "GET", "/test.txt", "", [("Range", "bytes=0-9")], sigv4.EMPTY_SHA256,
+        "GET", "/test.txt", "", [("Range", "bytes=0-9")], EMPTY_SHA256,
         "host;range;x-amz-content-sha256;x-amz-date",
         "f0e8bdb87c964420e857bd35b5d6ed310bd44f0170aba48dd91039c6036bdb41",
         id="get-object-with-range",
@@ -39,13 +40,13 @@ EXAMPLES = [
         id="put-object",
     ),
     pytest.param(
-        "GET", "/", "lifecycle", [], sigv4.EMPTY_SHA256,
+        "GET", "/", "lifecycle", [], EMPTY_SHA256,
         "host;x-amz-content-sha256;x-amz-date",
         "fea454ca298b7da1c68078a5d1bdbfbbe0d65c699e0f91ac7a200a0136783543",
         id="get-bucket-lifecycle",
     ),
     pytest.param(
-        "GET", "/", "max-keys=2&prefix=J", [], sigv4.EMPTY_SHA256,
+        "GET", "/", "max-keys=2&prefix=J", [], EMPTY_SHA256,
         "host;x-amz-content-sha256;x-amz-date",
         "34b48302e7b5fa45bde8084f4b7868a86f0a534bc59db6670ed5711ef69dc6f7",
         id="list-objects",
@@ -79,23 +80,23 @@ def test_the_canonical_request_and_string_to_sign_of_the_published_get_example()
         [
             HOST,
             ("Range", "bytes=0-9"),
-            ("x-amz-content-sha256", sigv4.EMPTY_SHA256),
+            ("x-amz-content-sha256", EMPTY_SHA256),
             ("x-amz-date", "20130524T000000Z"),
         ]
     )
     names = ("host", "range", "x-amz-content-sha256", "x-amz-date")
-    canonical = sigv4.canonical_request("GET", "/test.txt", "", headers, names, sigv4.EMPTY_SHA256)
+    canonical = sigv4.canonical_request("GET", "/test.txt", "", headers, names, EMPTY_SHA256)
     assert canonical.split("\n") == [
         "GET",
         "/test.txt",
         "",
         "host:examplebucket.s3.amazonaws.com",
         "range:bytes=0-9",
-        f"x-amz-content-sha256:{sigv4.EMPTY_SHA256}",
+        f"x-amz-content-sha256:{EMPTY_SHA256}",
         "x-amz-date:20130524T000000Z",
         "",
         "host;range;x-amz-content-sha256;x-amz-date",
-        sigv4.EMPTY_SHA256,
+        EMPTY_SHA256,
     ]
     assert sigv4.string_to_sign("20130524T000000Z", "20130524/us-east-1/s3/aws4_request", canonical).split("\n") == [
         "AWS4-HMAC-SHA256",
@@ -188,12 +189,12 @@ def test_the_signing_key_does_not_print() -> None:
 
 def test_sign_headers_refuses_a_request_without_host() -> None:
     with pytest.raises(ValueError, match="host"):
-        sigv4.sign_headers("GET", "/", "", Headers(), CREDENTIAL, "us-east-1", "s3", NOW, sigv4.EMPTY_SHA256)
+        sigv4.sign_headers("GET", "/", "", Headers(), CREDENTIAL, "us-east-1", "s3", NOW, EMPTY_SHA256)
 
 
 def test_sign_headers_replaces_an_older_signature_and_token() -> None:
     old = Headers([HOST, ("Authorization", "old"), ("X-Amz-Date", "old"), ("X-Amz-Security-Token", "old")])
-    headers = sigv4.sign_headers("GET", "/", "", old, CREDENTIAL, "us-east-1", "s3", NOW, sigv4.EMPTY_SHA256)
+    headers = sigv4.sign_headers("GET", "/", "", old, CREDENTIAL, "us-east-1", "s3", NOW, EMPTY_SHA256)
     assert "old" not in {value for _, value in headers}
     assert len(headers.all("authorization")) == 1
     assert "x-amz-security-token" not in headers
