@@ -201,6 +201,11 @@ PARAMETERS: frozenset[str] = frozenset(
 #: The one value that two of the keys may have; S3 names no other version of these operations.
 _ONLY_VALUE: Mapping[str, str] = {"list-type": "2", "select-type": "2"}
 
+#: Recognised by something else than their query.
+_WITHOUT_SUB_RESOURCE_RULES = frozenset(
+    {Operation.CORS_PREFLIGHT, Operation.POST_OBJECT, Operation.WRITE_GET_OBJECT_RESPONSE}
+)
+
 _PART_NUMBER_OPERATIONS = frozenset(
     {Operation.GET_OBJECT, Operation.HEAD_OBJECT, Operation.UPLOAD_PART, Operation.UPLOAD_PART_COPY}
 )
@@ -210,7 +215,7 @@ def _index() -> dict[tuple[str, Level, str | None], tuple[Operation, ...]]:
     """Operations by method, level and sub-resource; the most particular one first."""
     index: dict[tuple[str, Level, str | None], list[Operation]] = {}
     for operation, info in OPERATIONS.items():
-        if operation in {Operation.POST_OBJECT, Operation.CORS_PREFLIGHT}:
+        if operation in _WITHOUT_SUB_RESOURCE_RULES:
             continue
         sub_resource = next(iter(info.query_keys - QUALIFIERS), None)
         index.setdefault((info.method, info.level, sub_resource), []).append(operation)
@@ -240,14 +245,10 @@ def recognise(method: str, level: Level, query: Query, headers: Headers) -> Oper
     if method == "OPTIONS" and level != "service":
         return Operation.CORS_PREFLIGHT
     sub_resource = _sub_resource(query)
-    candidates = _INDEX.get((method, level, sub_resource))
-    if REQUEST_ROUTE_HEADER in headers and method == "POST" and sub_resource is None:
-        raise _not_implemented("The operation WriteGetObjectResponse is not supported.")
-    if candidates is None:
-        if method == "POST" and level == BUCKET and sub_resource is None:
-            return _form_upload(headers)
-        raise _method_not_allowed(method, level, sub_resource)
-    operation = _choose(candidates, query, headers)
+    if method == "POST" and sub_resource is None:
+        operation = _plain_post(level, headers)
+    else:
+        operation = _choose(method, level, sub_resource, query, headers)
     if operation in UNSUPPORTED:
         raise _not_implemented(f"The operation {operation.value} is not supported.")
     if level == "object" and "partNumber" in query and operation not in _PART_NUMBER_OPERATIONS:
@@ -284,8 +285,11 @@ def _is_free_parameter(name: str) -> bool:
     return name.startswith("response-") or name.lower().startswith("x-amz-")
 
 
-def _choose(candidates: tuple[Operation, ...], query: Query, headers: Headers) -> Operation:
-    """The most particular candidate whose qualifiers and header are all present."""
+def _choose(method: str, level: Level, sub_resource: str | None, query: Query, headers: Headers) -> Operation:
+    """The most particular operation whose query keys and header are all present."""
+    candidates = _INDEX.get((method, level, sub_resource))
+    if candidates is None:
+        raise _method_not_allowed(method, level, sub_resource)
     for operation in candidates:
         info = operation.info
         complete = all(key in query for key in info.query_keys)
@@ -299,8 +303,13 @@ def _carries(header: str, query: Query, headers: Headers) -> bool:
     return header in headers or any(name.lower() == header for name in query.names())
 
 
-def _form_upload(headers: Headers) -> Operation:
-    content_type = headers.get("content-type", "") or ""
+def _plain_post(level: Level, headers: Headers) -> Operation:
+    """A POST without a sub-resource: Object Lambda's answer, which names its route, or a browser's form upload."""
+    if REQUEST_ROUTE_HEADER in headers:
+        return Operation.WRITE_GET_OBJECT_RESPONSE
+    if level != BUCKET:
+        raise _method_not_allowed("POST", level, None)
+    content_type = headers.get("content-type") or ""
     if content_type.partition(";")[0].strip().lower() == "multipart/form-data":
         return Operation.POST_OBJECT
     raise S3Error(
