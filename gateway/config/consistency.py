@@ -10,6 +10,7 @@ from gateway.config.rules import Rule
 from gateway.config.understood import Understood, join
 from gateway.config.upstream import Upstream
 from gateway.config.vaults import CustomerKey
+from gateway.keys.secret_reference import VaultReference, parse_reference
 from gateway.policy.rules import ModeName
 
 Faults = Iterator[tuple[str, str]]
@@ -49,11 +50,11 @@ def _unknown_names(understood: Understood) -> Faults:
     for path, section in understood.all():
         for option in type(section).model_fields:
             value = getattr(section, option)
-            # No other kind of text option may contain '#'.
+            # Only references may contain '#' in a text that begins like this.
             if isinstance(value, str) and value.startswith("vault:") and "#" in value:
-                vault = value.removeprefix("vault:").partition("/")[0]
-                if vault not in vaults:
-                    yield join(path, option), f"'{vault}' is not an entry of vaults"
+                reference = parse_reference(value)
+                if isinstance(reference, VaultReference) and reference.vault_name not in vaults:
+                    yield join(path, option), f"'{reference.vault_name}' is not an entry of vaults"
 
 
 def _rules_against_upstream(understood: Understood) -> Faults:

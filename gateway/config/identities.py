@@ -38,7 +38,7 @@ class AssumedRoleCredentials(Section):
 
     kind: Literal["assumed-role"] = Field(description="A role assumed through STS, refreshed before it ends.")
     role_arn: RoleArn = Field(description="ARN of the role.")
-    session_name: Annotated[str, Field(pattern=r"^[\w+=,.@-]{2,64}$")] = Field(
+    session_name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_+=,.@-]{2,64}$")] = Field(
         default="sealgate", description="Session name; CloudTrail shows it."
     )
     external_id: SecretReference | None = Field(

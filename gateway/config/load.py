@@ -22,20 +22,31 @@ from gateway.errors import ConfigError
 #: A configuration is a page or two; this bounds what a wrong path can make us read.
 MAXIMUM_FILE_BYTES = 1_048_576
 
-_MESSAGES = {
-    "missing": "must be set",
-    "string_type": "must be a text (in quotes if it looks like a number)",
+#: What a user reads for each kind of pydantic error. None repeats the value; other kinds get one fixed text.
+_MESSAGES: Mapping[str, str] = {
     "bool_type": "must be true or false",
-    "int_type": "must be a whole number",
+    "dict_type": "must be a group of names",
+    "enum": "must be {expected}",
+    "finite_number": "must be a finite number",
     "float_type": "must be a number",
-    "tuple_type": "must be a list",
+    "greater_than": "must be greater than {gt}",
+    "greater_than_equal": "must be at least {ge}",
+    "int_from_float": "must be a whole number",
+    "int_type": "must be a whole number",
+    "less_than_equal": "must be at most {le}",
+    "literal_error": "must be {expected}",
+    "missing": "must be set",
     "model_type": "must be a group of options",
-    "mapping_type": "must be a group of names",
-    "model_attributes_type": "must be a group of options",
     "string_pattern_mismatch": "contains characters that are not possible here, is empty, or is too long",
+    "string_too_long": "must have at most {max_length} characters",
+    "string_too_short": "must have at least {min_length} characters",
+    "string_type": "must be a text (in quotes if it looks like a number)",
+    "too_short": "must not be empty",
+    "tuple_type": "must be a list",
+    "union_tag_invalid": "its option 'kind' must be one of {expected_tags}",
     "union_tag_not_found": "needs its option 'kind'",
+    "value_error": "{error}",
 }
-_PREFIXES = ("Input should be ", "Value should ", "Value error, ", "String should ", "Tuple should ", "Mapping should ")
 
 
 def load_config(path: Path) -> Config:
@@ -89,46 +100,60 @@ def _validate(raw: dict[Any, Any]) -> tuple[Config | None, list[tuple[str, str]]
     try:
         return Config.model_validate_json(json.dumps(raw)), []
     except ValidationError as error:
-        return None, [_described(fault, raw) for fault in error.errors(include_url=False, include_input=False)]
+        faults = error.errors(include_url=False, include_input=False)
+    return None, [_described(fault, raw) for fault in faults if not _is_echo(fault, raw)]
+
+
+def _is_echo(fault: ErrorDetails, raw: object) -> bool:
+    """Whether a list counts as empty only because its entries have faults, which are told themselves."""
+    return fault["type"] == "too_short" and bool(_Place(fault["loc"], raw).value)
 
 
 def _described(fault: ErrorDetails, raw: object) -> tuple[str, str]:
-    path, parent = _path_of(fault["loc"], raw)
+    place = _Place(fault["loc"], raw)
     if fault["type"] == "extra_forbidden":
-        return path, "unknown option" + _similar(fault["loc"], parent)
-    message = _MESSAGES.get(fault["type"])
-    if message is None:
-        message = fault["msg"]
-        for prefix in _PREFIXES:
-            message = message.removeprefix(prefix)
-        if message.startswith(("less", "greater", "'")):
-            message = f"must be {message}"
-    return path, message
+        return place.path, "unknown option" + _similar(fault["loc"], place.group)
+    message = _MESSAGES.get(fault["type"], "is not possible here")
+    return place.path, message.format_map(fault.get("ctx", {}))
 
 
-def _path_of(location: tuple[int | str, ...], raw: object) -> tuple[str, object]:
-    """An option's path as a user would write it, and the plain value of the group that contains it."""
-    path, value, parent = "", raw, raw
-    for step in location:
-        if isinstance(step, int):
-            path += f"[{step}]"
-            parent, value = value, value[step] if isinstance(value, list) and step < len(value) else None
-        elif isinstance(value, Mapping) and step not in value and value.get("kind") == step:
-            continue  # pydantic names the chosen kind of credentials; the file does not
-        else:
-            path = join(path, step)
-            parent, value = value, value.get(step) if isinstance(value, Mapping) else None
-    return path, parent
+class _Place:
+    """Where pydantic found a fault.
+
+    Args:
+        location: pydantic's steps from the top.
+        raw: the plain values of the file.
+
+    Attributes:
+        path: the option as a user would write it.
+        value: its plain value, None when it is not there.
+        group: the plain value of the group that contains it.
+    """
+
+    def __init__(self, location: tuple[int | str, ...], raw: object) -> None:
+        self.path, self.value, self.group = "", raw, raw
+        for step in location:
+            if isinstance(step, int):
+                inner = self.value[step] if isinstance(self.value, list) and step < len(self.value) else None
+                self._enter(f"{self.path}[{step}]", inner)
+            elif isinstance(self.value, Mapping) and step not in self.value and self.value.get("kind") == step:
+                continue  # pydantic names the chosen kind of credentials; the file does not
+            elif step != "[key]":  # it says so when the name itself is at fault
+                inner = self.value.get(step) if isinstance(self.value, Mapping) else None
+                self._enter(join(self.path, step), inner)
+
+    def _enter(self, path: str, value: object) -> None:
+        self.path, self.value, self.group = path, value, self.value
 
 
-def _similar(location: tuple[int | str, ...], parent: object) -> str:
-    """A suggestion for an option that does not exist: one of its group that is written much like it."""
+def _similar(location: tuple[int | str, ...], group: object) -> str:
+    """A suggestion for an option that does not exist: one of its group that is written much like it, and not set."""
     kinds: list[type[Section]] = [Config]
     for step in location[:-1]:
         # A step that is no option is an index, a name, or a kind of credentials: still the same group.
         fields = [kind.model_fields[step] for kind in kinds if isinstance(step, str) and step in kind.model_fields]
         kinds = list(section_kinds(fields[0].annotation)) if fields else kinds
-    present = parent if isinstance(parent, Mapping) else {}
+    present = group if isinstance(group, Mapping) else {}
     options = {option for kind in kinds for option in kind.model_fields if option not in present}
     close = difflib.get_close_matches(str(location[-1]), sorted(options), n=1)
     return f"; did you mean '{close[0]}'?" if close else ""

@@ -11,11 +11,11 @@ class Limits(Section):
     """What one worker process gives to its clients at most."""
 
     maximum_header_bytes: Annotated[int, Field(ge=1024, le=1_048_576)] = Field(
-        default=32_768,
+        default=65_536,
         description="Largest header section of a request. S3 itself takes 8 KiB of header fields.",
     )
     maximum_header_count: Annotated[int, Field(ge=16, le=1000)] = Field(
-        default=128, description="Most header fields of a request."
+        default=100, description="Most header fields of a request."
     )
     maximum_connections: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
         default=4096, description="Most client connections of one worker at a time."
@@ -28,8 +28,10 @@ class Limits(Section):
         default=15.0, description="Longest time for a request's header section to arrive, TLS handshake included."
     )
     idle_timeout_seconds: Seconds = Field(
-        default=60.0, description="Longest silence: between requests, and within a body in either direction."
+        default=60.0,
+        description="Longest silence between two requests, and longest time in which a reader takes nothing.",
     )
+    body_timeout_seconds: Seconds = Field(default=60.0, description="Longest silence within the body of a request.")
     drain_seconds: Annotated[float, Field(ge=0, le=3600)] = Field(
         default=30.0, description="After SIGTERM: longest time for running requests to end before they are broken off."
     )

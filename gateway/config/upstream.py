@@ -2,16 +2,18 @@
 
 from collections.abc import Iterator
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field
 
-from gateway.config.values import AbsolutePath, Region, Seconds, Section, Url
+from gateway.config.values import AbsolutePath, Region, RegionalUrl, Seconds, Section
+from gateway.upstream.settings import is_ip_address
 
 
 class Upstream(Section):
     """The S3 server that requests continue to."""
 
-    endpoint: Url = Field(
+    endpoint: RegionalUrl = Field(
         default="https://s3.{region}.amazonaws.com", description="URL of the server; `{region}` stands for the region."
     )
     region: Region = Field(default="us-east-1", description="Region requests are signed for.")
@@ -34,25 +36,30 @@ class Upstream(Section):
     allow_insecure_plain_http_upstream: bool = Field(
         default=False, description="Whether an `http://` endpoint is used: data then crosses the network in clear."
     )
-    connect_timeout_seconds: Seconds = Field(default=5.0, description="Longest wait for a connection, TLS included.")
+    connect_timeout_seconds: Seconds = Field(
+        default=10.0, description="Longest wait for a connection, for a free one too."
+    )
     first_byte_timeout_seconds: Seconds = Field(
-        default=60.0, description="Longest wait for an answer to begin after the request was sent."
+        default=120.0, description="Longest wait for an answer to begin after the request was sent."
     )
     idle_timeout_seconds: Seconds = Field(
         default=60.0, description="Longest silence within a body in either direction."
     )
     maximum_connections: Annotated[int, Field(ge=1, le=65_535)] = Field(
-        default=512, description="Most connections of one worker to the server."
+        default=256, description="Most connections of one worker to the server."
+    )
+    keepalive_seconds: Seconds = Field(
+        default=10.0,
+        description="How long an unused connection is kept: less than the server keeps it, or writes fail at times.",
     )
     maximum_retries: Annotated[int, Field(ge=0, le=10)] = Field(
-        default=3, description="Most repetitions of a request that may be sent twice without harm."
+        default=2, description="Most repetitions of a request that may be sent twice without harm."
     )
 
     @property
     def is_aws(self) -> bool:
         """Whether the endpoint is Amazon's own."""
-        host = self.endpoint.partition("://")[2].partition(":")[0]
-        return host.endswith((".amazonaws.com", ".amazonaws.com.cn"))
+        return (urlsplit(self.endpoint).hostname or "").endswith((".amazonaws.com", ".amazonaws.com.cn"))
 
     @property
     def is_tls(self) -> bool:
@@ -63,3 +70,8 @@ class Upstream(Section):
         """Options that do not fit together."""
         if not self.is_tls and not self.allow_insecure_plain_http_upstream:
             yield "endpoint", "is plain HTTP: use https://, or allow_insecure_plain_http_upstream: true"
+        if self.addressing == "virtual-host" and is_ip_address(urlsplit(self.endpoint).hostname or ""):
+            yield (
+                "addressing",
+                "virtual-host needs an endpoint with a host name: no bucket can stand before an IP address",
+            )

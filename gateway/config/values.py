@@ -11,6 +11,10 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from gateway.errors import ConfigError
+from gateway.keys.secret_reference import parse_reference
+from gateway.keys.vault_settings import is_path
+
 
 class Section(BaseModel):
     """One group of options: unknown options are faults, and nothing changes after loading."""
@@ -22,16 +26,18 @@ class Section(BaseModel):
         yield from ()
 
 
-_REFERENCE = re.compile(r"env:[A-Za-z_][A-Za-z0-9_]*|file:/.+|vault:[A-Za-z0-9_.-]+/[^#]+#[^#]+")
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_. -]{0,62}[A-Za-z0-9])?")
 _DOMAIN = re.compile(r"(?=.{1,253}\Z)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
+_ORIGIN = re.compile(r"[A-Za-z0-9.:\[\]_-]+")
+_REGION_PLACEHOLDER = "{region}"
+_STAND_IN = "region--placeholder"
 _REGION = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?")
 #: An access key id is ``[\w]{16,128}`` for IAM; other servers take shorter ones and further signs. It must not contain
 #: ``/`` or ``,``, which separate the parts of a credential scope.
 _ACCESS_KEY_ID = re.compile(r"[A-Za-z0-9_.@+=-]{3,128}")
 #: Source: AWS Key Management Service Developer Guide, "Key identifiers (KeyId)".
 _KMS_KEY_ARN = re.compile(r"arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+")
-_ROLE_ARN = re.compile(r"arn:aws[a-z-]*:iam::[0-9]{12}:role/[\w+=,.@/-]+")
+_ROLE_ARN = re.compile(r"arn:aws[a-z-]*:iam::[A-Za-z0-9]*:role/[A-Za-z0-9_+=,.@/-]+")
 
 
 def _name(value: str) -> str:
@@ -43,11 +49,16 @@ def _name(value: str) -> str:
 
 
 def _reference(value: str) -> str:
-    if not _REFERENCE.fullmatch(value):
-        raise ValueError(
-            "a secret is given as a reference: 'env:NAME', 'file:/absolute/path' or 'vault:name/mount/path#field'; "
-            "the secret itself does not belong into the configuration"
-        )
+    try:
+        parse_reference(value)
+    except ConfigError as error:
+        raise ValueError(error.faults[0]) from None
+    return value
+
+
+def _vault_path(value: str) -> str:
+    if not is_path(value):
+        raise ValueError("a path of plain segments is needed, such as team/storage")
     return value
 
 
@@ -109,21 +120,28 @@ def _role_arn(value: str) -> str:
 
 
 def _url(value: str) -> str:
-    # urlsplit takes a user name and password, which would be a secret in the configuration and in logs.
     try:
-        parts = urlsplit(value.replace("{region}", "region"))
+        parts = urlsplit(value)
         port = parts.port
     except ValueError:
         raise ValueError("a URL is needed, such as https://host:port") from None
-    if port == 0 or parts.scheme not in {"https", "http"} or not parts.hostname or "@" in parts.netloc:
+    # The form of the middle part also refuses a user name and password, which would be a secret in the configuration.
+    if port == 0 or parts.scheme not in {"https", "http"} or not parts.hostname or not _ORIGIN.fullmatch(parts.netloc):
         raise ValueError("a URL is needed, such as https://host:port, without user name or password")
-    if parts.path.strip("/") or parts.query or parts.fragment:
+    if parts.path not in {"", "/"} or parts.query or parts.fragment:
         raise ValueError("the URL ends after host and port: no path, query or fragment")
-    return value.rstrip("/")
+    return value.rstrip("/").lower()
+
+
+def _regional_url(value: str) -> str:
+    if value.count(_REGION_PLACEHOLDER) > 1:
+        raise ValueError(f"{_REGION_PLACEHOLDER} may stand in it once")
+    return _url(value.replace(_REGION_PLACEHOLDER, _STAND_IN)).replace(_STAND_IN, _REGION_PLACEHOLDER)
 
 
 Name = Annotated[str, AfterValidator(_name)]
 SecretReference = Annotated[str, AfterValidator(_reference)]
+VaultPath = Annotated[str, AfterValidator(_vault_path)]
 Address = Annotated[str, AfterValidator(_address)]
 Network = Annotated[str, AfterValidator(_network)]
 AbsolutePath = Annotated[str, AfterValidator(_absolute_path)]
@@ -133,6 +151,8 @@ AccessKeyId = Annotated[str, AfterValidator(_access_key_id)]
 KmsKeyArn = Annotated[str, AfterValidator(_kms_key_arn)]
 RoleArn = Annotated[str, AfterValidator(_role_arn)]
 Url = Annotated[str, AfterValidator(_url)]
+#: A URL in which ``{region}`` may stand for the region.
+RegionalUrl = Annotated[str, AfterValidator(_regional_url)]
 #: 0 lets the system choose a free port.
 Port = Annotated[int, Field(ge=0, le=65535)]
 Seconds = Annotated[float, Field(gt=0, le=86_400)]

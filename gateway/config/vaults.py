@@ -5,11 +5,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from gateway.config.values import AbsolutePath, Name, Seconds, SecretReference, Section, Url
-
-#: A path inside a vault: no empty, ``.`` or ``..`` steps, no characters that a URL would need to escape.
-_VAULT_PATH = r"^[A-Za-z0-9_-][A-Za-z0-9_.-]*(/[A-Za-z0-9_-][A-Za-z0-9_.-]*)*$"
-VaultPath = Annotated[str, Field(max_length=512, pattern=_VAULT_PATH)]
+from gateway.config.values import AbsolutePath, Name, Seconds, SecretReference, Section, Url, VaultPath
 
 
 class AppRole(Section):
