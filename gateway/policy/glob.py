@@ -1,9 +1,9 @@
 """Shell-like globs for bucket names and object keys: ``*`` is any run of characters, ``?`` is any one character.
 
-Nothing else is special: ``[``, ``]`` and ``\\`` stand for themselves, ``*`` crosses ``/``, case counts. A glob is matched
-piece by piece from the left, each piece at the first place where it fits. That is exact for this language and costs at
-most (length of the text) x (length of the glob), where a regular expression with several ``.*`` may go through every
-combination of places.
+Nothing else is special: brackets and backslashes stand for themselves, ``*`` crosses ``/``, case counts. A glob is
+matched piece by piece from the left, each piece at the first place where it fits. That is exact for this language and
+costs at most (length of the text) x (length of the glob), where a regular expression with several ``.*`` may go through
+every combination of places.
 """
 
 import re
@@ -66,5 +66,5 @@ class Glob:
 
 
 def _literal(piece: str) -> re.Pattern[str]:
-    """A piece between two stars: fixed characters and ``?`` only, so its expression has no quantifier to back up into."""
+    """A piece between two stars: fixed characters and ``?``, so its expression has no quantifier to back up into."""
     return re.compile("".join("." if character == "?" else re.escape(character) for character in piece), re.DOTALL)
