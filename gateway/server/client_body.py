@@ -1,0 +1,84 @@
+"""The body that a client sends: read with backpressure, verified while it passes, its end withheld until it is verified.
+
+An upload becomes visible upstream with its last byte. The last piece is therefore released only after every signature,
+checksum and length that the client stated was found right; when one is wrong the upstream request is broken off and no
+object appears.
+"""
+
+from collections.abc import AsyncIterator
+
+from aiohttp import web
+
+from gateway.errors import S3Error
+from gateway.s3.authenticate import VerifiedRequest
+from gateway.s3.payload import PayloadClaims, PayloadReader, VerifiedPayload, parse_claims
+from gateway.server.exchange import Exchange
+
+_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+class ClientBody:
+    """The body of one request.
+
+    Args:
+        http: the request; its body has not been read.
+        verified: who sent it, and how its payload is signed.
+        exchange: counts the bytes read.
+    """
+
+    def __init__(self, http: web.BaseRequest, verified: VerifiedRequest, exchange: Exchange) -> None:
+        self._http = http
+        self._verified = verified
+        self._exchange = exchange
+        info = verified.request.operation.info
+        self.claims: PayloadClaims = parse_claims(
+            verified.request.raw.headers, verified.content_sha256, requires_length=info.takes_body
+        )
+        self.payload: VerifiedPayload | None = None
+
+    async def read(self, limit: int) -> bytes:
+        """The whole verified body.
+
+        Args:
+            limit: bytes; a longer body is refused before it is read.
+
+        Raises:
+            S3Error: the body is too long, or not what its claims say.
+        """
+        if self.claims.payload_size > limit:
+            raise S3Error(
+                "EntityTooLarge",
+                "Your proposed upload exceeds the maximum allowed size.",
+                details=(("ProposedSize", str(self.claims.payload_size)), ("MaxSizeAllowed", str(limit))),
+            )
+        return b"".join([piece async for piece in self.pieces()])
+
+    async def pieces(self) -> AsyncIterator[bytes]:
+        """The body's pieces in order; the last one only after the whole body was verified.
+
+        Raises:
+            S3Error: the body is not what its claims say.
+        """
+        reader = PayloadReader(self.claims, self._verified.chunk_signer)
+        await accept_body(self._http)
+        withheld = b""
+        async for data in self._http.content.iter_any():
+            self._exchange.bytes_in += len(data)
+            for piece in reader.feed(data):
+                if withheld:
+                    yield withheld
+                withheld = piece
+        self.payload = reader.finish()
+        if withheld:
+            yield withheld
+
+
+async def accept_body(http: web.BaseRequest) -> None:
+    """Answer ``Expect: 100-continue``, once identity and policy allowed the request.
+
+    Source: RFC 9110, section 10.1.1.
+    """
+    if http.headers.get("Expect", "").lower() != "100-continue" or http.content.is_eof():
+        return
+    await http.writer.write(_CONTINUE)
+    http.writer.output_size = 0

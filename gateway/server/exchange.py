@@ -1,0 +1,62 @@
+"""What is known about one request while it is served: the source of its access-log line and of its metrics."""
+
+import time
+from dataclasses import dataclass, field
+
+from gateway.policy.authorize import AuthorizedRequest, EncryptionSource
+from gateway.policy.rules import ModeName
+from gateway.s3.authenticate import VerifiedRequest
+from gateway.s3.request import S3Request
+
+
+@dataclass(slots=True)
+class Exchange:
+    """The running record of one request. It holds no header values and no keys.
+
+    Attributes:
+        request_id: the gateway's id of the request.
+        mode: the encryption that the object got or has.
+        bytes_in: body bytes read from the client.
+        bytes_out: body bytes written to the client.
+        key_attempts: customer keys that were tried before one fitted.
+    """
+
+    request_id: str
+    client_address: str
+    method: str
+    started: float = field(default_factory=time.perf_counter)
+    operation: str = "Unknown"
+    bucket: str | None = None
+    object_key: str | None = None
+    identity: str | None = None
+    access_key_id: str | None = None
+    mode: ModeName = ModeName.NONE
+    source: EncryptionSource = EncryptionSource.NONE
+    status: int = 0
+    error_code: str | None = None
+    bytes_in: int = 0
+    bytes_out: int = 0
+    upstream_status: int | None = None
+    upstream_request_id: str | None = None
+    key_attempts: int = 0
+
+    def note_request(self, request: S3Request) -> None:
+        """Remember what the request is about."""
+        self.operation = request.operation.value
+        self.bucket = request.bucket
+        self.object_key = request.object_key
+
+    def note_verified(self, verified: VerifiedRequest) -> None:
+        """Remember who asked."""
+        if verified.identity is not None:
+            self.identity = verified.identity.name
+            self.access_key_id = verified.identity.credential.access_key_id
+
+    def note_authorized(self, authorized: AuthorizedRequest) -> None:
+        """Remember the encryption that was decided."""
+        self.mode = authorized.mode
+        self.source = authorized.source
+
+    def seconds(self) -> float:
+        """Seconds since the request arrived."""
+        return time.perf_counter() - self.started

@@ -1,0 +1,54 @@
+"""The customer key that the source of a copy is stored under.
+
+It is found by asking for the source itself, never by trying the copy: some servers copy under a wrong source key and leave
+garbage behind.
+"""
+
+from gateway.policy.rules import first_match
+from gateway.s3.copy_source import CopySource
+from gateway.s3.encryption_headers import SSE_C_ALGORITHM, CustomerKeyHeaders
+from gateway.s3.headers import Headers
+from gateway.s3.operation import Operation
+from gateway.s3.query import EMPTY_QUERY
+from gateway.server.handlers.call import Call, is_success
+from gateway.server.handlers.refusal import may_want_another_key
+from gateway.server.key_ring import KeyAttempt
+from gateway.upstream.body import EmptyBody
+from gateway.upstream.request import UpstreamRequest
+
+
+async def find_source_key(call: Call, source: CopySource) -> CustomerKeyHeaders | None:
+    """The key to read the source with; None when it needs none, or when the copy itself will say what is wrong.
+
+    Raises:
+        GatewayError: the vault or the upstream failed.
+    """
+    services = call.services
+    client = call.authorized.requested.copy_source_customer
+    if not services.key_ring.may_hold(source.bucket, source.object_key):
+        return client
+    rule = first_match(services.rules, source.bucket, source.object_key)
+    async for attempt in services.key_ring.attempts(rule, source.bucket, source.object_key, client):
+        call.exchange.key_attempts += 1
+        async with call.send_request(_head(source, attempt)) as answer:
+            if may_want_another_key(answer.status, keyed=attempt.customer is not None):
+                continue
+            if not is_success(answer.status) or SSE_C_ALGORITHM not in answer.headers:
+                return None
+            if attempt.object_key is not None:
+                services.key_ring.remember(source.bucket, source.object_key, attempt.object_key)
+            return attempt.customer
+    return client
+
+
+def _head(source: CopySource, attempt: KeyAttempt) -> UpstreamRequest:
+    version = () if source.version_id is None else (("versionId", source.version_id),)
+    return UpstreamRequest(
+        operation=Operation.HEAD_OBJECT,
+        method="HEAD",
+        bucket=source.bucket,
+        raw_object_key=source.raw_object_key,
+        query=EMPTY_QUERY.with_values(version),
+        headers=Headers() if attempt.customer is None else Headers(attempt.customer.render()),
+        body=EmptyBody(),
+    )

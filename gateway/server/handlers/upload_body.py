@@ -1,0 +1,76 @@
+"""From the client's verified body to the body that goes upstream."""
+
+from dataclasses import dataclass
+
+from gateway.s3.checksums import Algorithm
+from gateway.s3.headers import Headers
+from gateway.server.client_body import ClientBody
+from gateway.server.handlers.call import Call
+from gateway.upstream.body import Body, BufferedBody, EmptyBody, StreamedBody
+
+#: Bodies up to this size are verified as a whole before the upstream sees a byte; they can be sent again. Bytes.
+BUFFERED_BODY_BYTES = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class UploadBody:
+    """A body ready to be sent.
+
+    Attributes:
+        body: the body.
+        headers: the fields that describe it: content encoding and checksums.
+        payload_sha256: its SHA-256 in hexadecimal, when the client stated it.
+    """
+
+    body: Body
+    headers: Headers
+    payload_sha256: str | None
+
+
+async def object_data(call: Call) -> UploadBody:
+    """The data of an object or a part; small ones are read and verified at once, others stream.
+
+    Raises:
+        S3Error: the client's claims about the body are malformed, or a small body is not what they say.
+    """
+    client = ClientBody(call.http, call.authorized.verified, call.exchange)
+    if client.claims.payload_size <= BUFFERED_BODY_BYTES:
+        return await _read(client, BUFFERED_BODY_BYTES)
+    claims = client.claims
+    streamed = StreamedBody(claims.payload_size, client.pieces(), claims.trailer)
+    return UploadBody(streamed, _described(claims.content_encoding, None, None), claims.content_sha256.digest)
+
+
+async def document(call: Call, limit: int) -> UploadBody:
+    """A whole document (XML), read and verified; empty for operations without a body.
+
+    Args:
+        call: the request.
+        limit: bytes.
+
+    Raises:
+        S3Error: it is too long, or not what its claims say.
+    """
+    if not call.request.operation.info.takes_body:
+        return UploadBody(EmptyBody(), Headers(), None)
+    return await _read(ClientBody(call.http, call.authorized.verified, call.exchange), limit)
+
+
+async def _read(client: ClientBody, limit: int) -> UploadBody:
+    data = await client.read(limit)
+    claims = client.claims
+    value = None
+    if claims.trailer is not None and client.payload is not None:
+        value = client.payload.checksums[claims.trailer]
+    headers = _described(claims.content_encoding, claims.trailer, value)
+    return UploadBody(BufferedBody(data), headers, claims.content_sha256.digest)
+
+
+def _described(content_encoding: str | None, algorithm: Algorithm | None, value: str | None) -> Headers:
+    """A checksum that came in a trailer and is known now goes upstream as a header field."""
+    fields = []
+    if content_encoding:
+        fields.append(("content-encoding", content_encoding))
+    if algorithm is not None and value is not None:
+        fields.append((algorithm.header, value))
+    return Headers(fields)

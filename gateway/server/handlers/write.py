@@ -1,0 +1,38 @@
+"""PutObject: one object, encrypted as its rule says, visible upstream only when every claim of the client was verified."""
+
+from aiohttp import web
+
+from gateway.modes.plan import plan
+from gateway.policy.rules import ModeName
+from gateway.server.handlers.call import Call, is_success, require_proof
+from gateway.server.handlers.encryption import new_object_encryption
+from gateway.server.handlers.refusal import pass_refusal
+from gateway.server.handlers.upload_body import object_data
+from gateway.server.key_ring import ObjectKey
+from gateway.server.respond import stream
+
+
+async def put_object(call: Call) -> web.StreamResponse:
+    """Answer PutObject.
+
+    Raises:
+        GatewayError: the body, the vault or the upstream failed; no object was written.
+    """
+    body = await object_data(call)
+    encryption, object_key = await new_object_encryption(call)
+    planned = plan(call.authorized, encryption).adding(body.headers)
+    async with call.send(planned, body.body, payload_sha256=body.payload_sha256) as answer:
+        call.note_answer(answer)
+        if not is_success(answer.status):
+            return await pass_refusal(call, answer)
+        require_proof(call, planned.mode, proven=planned.proven_by(answer.headers))
+        note_written(call, planned.mode, object_key)
+        return await stream(call.http, call.exchange, answer)
+
+
+def note_written(call: Call, mode: ModeName, object_key: ObjectKey | None) -> None:
+    """Count a new object, and remember the key that it was written with."""
+    call.exchange.mode = mode
+    call.services.metrics.object_written(mode)
+    if object_key is not None:
+        call.services.key_ring.remember(call.bucket, call.object_key, object_key)

@@ -1,0 +1,162 @@
+"""Which customer key goes with which request.
+
+A new object takes the newest version of its rule's key. A stored SSE-C object does not say which version it was written
+with (not even HEAD works without the key), so a read tries the versions, newest first, and remembers the one that fitted.
+"""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from gateway.errors import KeyUnavailable, S3Error
+from gateway.keys.customer_key import CustomerKey
+from gateway.keys.customer_keys import CustomerKeySource
+from gateway.keys.version_cache import VersionCache
+from gateway.modes.upload_id import UploadId
+from gateway.policy.rules import EncryptionRule, ModeName
+from gateway.redact import SecretBytes
+from gateway.s3.encryption_headers import CustomerKeyHeaders
+
+#: What the vault room calls a version that is deleted or holds no 32-byte key.
+_NOT_A_KEY = frozenset({"InvalidArgument", "KMS.NotFoundException"})
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectKey:
+    """The customer key of one object.
+
+    Attributes:
+        fingerprint: names the key source, never the key.
+        version: the key's version in its vault.
+        key: 32 bytes.
+    """
+
+    fingerprint: str
+    version: int
+    key: SecretBytes
+
+    def headers(self) -> CustomerKeyHeaders:
+        """The key as S3 takes it."""
+        return CustomerKeyHeaders.of(self.key)
+
+
+@dataclass(frozen=True, slots=True)
+class KeyAttempt:
+    """One way to ask for an object that may be stored under a customer key.
+
+    Attributes:
+        customer: the key to send, or None to ask without one.
+        object_key: set when the key came from a vault.
+    """
+
+    customer: CustomerKeyHeaders | None
+    object_key: ObjectKey | None = None
+
+
+class KeyRing:
+    """The customer keys of all ``sse-c`` rules.
+
+    Args:
+        sources: the key source of each ``sse-c`` rule, by the rule's name.
+        rules: the encryption rules in order.
+        remembered: which version fitted which object.
+    """
+
+    def __init__(
+        self, sources: Mapping[str, CustomerKeySource], rules: Sequence[EncryptionRule], remembered: VersionCache
+    ) -> None:
+        self._sources = sources
+        self._rules = tuple(rule for rule in rules if rule.mode is ModeName.SSE_C)
+        self._by_fingerprint = {source.fingerprint: source for source in sources.values()}
+        self._remembered = remembered
+
+    def may_hold(self, bucket: str, object_key: str) -> bool:
+        """Whether some rule keeps such objects, or kept them, under a customer key."""
+        return any(rule.matches(bucket, object_key) for rule in self._rules)
+
+    async def for_new_object(self, rule: EncryptionRule, bucket: str, object_key: str) -> ObjectKey:
+        """The key that a new object under ``rule`` is written with.
+
+        Raises:
+            KeyUnavailable: the vault did not give it.
+        """
+        source = self._sources[rule.name]
+        return _for_object(source, await source.newest(), bucket, object_key)
+
+    async def for_upload(self, upload_id: UploadId, bucket: str, object_key: str) -> ObjectKey | None:
+        """The key that a multipart upload began with, or None when the gateway injects none.
+
+        Raises:
+            KeyUnavailable: the vault did not give it.
+            S3Error: NoSuchUpload, when no rule of this configuration began such an upload.
+        """
+        injected = upload_id.injected_key
+        if injected is None:
+            return None
+        fingerprint, version = injected
+        source = self._by_fingerprint.get(fingerprint)
+        if source is None:
+            raise S3Error("NoSuchUpload", "The upload began under a customer key that is no longer configured.")
+        return _for_object(source, await source.version(version), bucket, object_key)
+
+    async def attempts(
+        self, rule: EncryptionRule | None, bucket: str, object_key: str, client: CustomerKeyHeaders | None
+    ) -> AsyncIterator[KeyAttempt]:
+        """The ways to ask for a stored object, the most likely first.
+
+        A key that the client sent is the only one tried, unless the rule overrides what clients ask for. Without one, an
+        object under an ``sse-c`` rule is asked for with the rule's keys and last without any, because it may be older than
+        the rule; any other object is first asked for without a key.
+
+        Raises:
+            KeyUnavailable: the vault did not give a key.
+        """
+        vault_first = rule is not None and rule.mode is ModeName.SSE_C and (client is None or rule.enforce)
+        if client is not None and not vault_first:
+            yield KeyAttempt(client)
+            if rule is None or not rule.enforce:
+                return
+        if not vault_first:
+            yield KeyAttempt(None)
+        async for found in self._stored_keys(bucket, object_key):
+            yield KeyAttempt(found.headers(), found)
+        if vault_first:
+            if client is not None:
+                yield KeyAttempt(client)
+            yield KeyAttempt(None)
+
+    def remember(self, bucket: str, object_key: str, found: ObjectKey) -> None:
+        """Keep in mind which version fitted an object."""
+        self._remembered.remember(bucket, object_key, found.version)
+
+    async def _stored_keys(self, bucket: str, object_key: str) -> AsyncIterator[ObjectKey]:
+        """Every key that the object may be stored under: the remembered version, then each rule's, newest first."""
+        remembered = self._remembered.recall(bucket, object_key)
+        tried: set[tuple[str, int]] = set()
+        for rule in self._rules:
+            if not rule.matches(bucket, object_key):
+                continue
+            source = self._sources[rule.name]
+            numbers = await source.version_numbers()
+            first = (remembered,) if remembered in numbers and remembered is not None else ()
+            for number in (*first, *numbers):
+                if (source.fingerprint, number) in tried:
+                    continue
+                tried.add((source.fingerprint, number))
+                customer_key = await _usable_version(source, number)
+                if customer_key is not None:
+                    yield _for_object(source, customer_key, bucket, object_key)
+
+
+def _for_object(source: CustomerKeySource, customer_key: CustomerKey, bucket: str, object_key: str) -> ObjectKey:
+    version = customer_key.version
+    return ObjectKey(source.fingerprint, version, source.key_for(customer_key, bucket, object_key).key)
+
+
+async def _usable_version(source: CustomerKeySource, number: int) -> CustomerKey | None:
+    """One version, or None when it is gone or no key at all: then no object can need it."""
+    try:
+        return await source.version(number)
+    except KeyUnavailable as error:
+        if error.code in _NOT_A_KEY:
+            return None
+        raise

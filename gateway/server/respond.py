@@ -1,0 +1,101 @@
+"""Step seven of a request: the answer. Every error becomes XML here and nowhere else."""
+
+from collections.abc import AsyncIterator, Iterable
+
+from aiohttp import web
+from multidict import CIMultiDict
+
+from gateway.errors import GatewayError, UpstreamUnavailable, as_s3_error
+from gateway.s3.headers import Headers
+from gateway.server.early_answer import early_answer
+from gateway.server.exchange import Exchange
+from gateway.upstream.response import UpstreamResponse
+
+#: Fields that concern the upstream connection only (RFC 9110, section 7.6.1), and the one that would lead a client past
+#: the gateway.
+_NOT_FORWARDED = frozenset(
+    {"connection", "keep-alive", "proxy-authenticate", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade",
+     "location"}
+)  # fmt: skip
+
+def error_response(error: GatewayError, exchange: Exchange, method: str, resource: str, *, close: bool) -> web.Response:
+    """S3's answer for an error of the gateway.
+
+    Args:
+        error: what went wrong.
+        exchange: the request's record; it learns the code.
+        method: the request's method; the answer to HEAD has no body.
+        resource: the path that the client asked for.
+        close: whether the connection has to end, because a body was left unread.
+    """
+    answer = as_s3_error(error)
+    exchange.error_code = answer.code
+    response = early_answer(answer, method, resource, exchange.request_id)
+    if close:
+        response.force_close()
+    return response
+
+
+def forwarded_answer_headers(answered: Headers, edits: Iterable[tuple[str, str]] = ()) -> CIMultiDict[str]:
+    """The upstream's header fields as the client gets them.
+
+    Args:
+        answered: the upstream's own.
+        edits: fields that replace the upstream's.
+    """
+    headers = CIMultiDict((name, value) for name, value in answered if name not in _NOT_FORWARDED)
+    for name, value in edits:
+        headers[name] = value
+    return headers
+
+
+async def send_buffered(
+    http: web.BaseRequest, exchange: Exchange, status: int, headers: Headers, body: bytes
+) -> web.StreamResponse:
+    """Answer with a body that is already in memory; for HEAD the upstream's own length is kept."""
+    sent = forwarded_answer_headers(headers)
+    if http.method != "HEAD":
+        sent.popall("Content-Length", None)
+        exchange.bytes_out += len(body)
+    response = web.Response(status=status, headers=sent, body=None if http.method == "HEAD" else body)
+    await response.prepare(http)
+    return response
+
+
+async def stream(
+    http: web.BaseRequest,
+    exchange: Exchange,
+    answer: UpstreamResponse,
+    chunks: AsyncIterator[bytes] | None = None,
+    edits: Iterable[tuple[str, str]] = (),
+) -> web.StreamResponse:
+    """Answer with the upstream's status, headers and body, at constant memory.
+
+    When the upstream fails after the headers are out, the client's connection is broken off: a body never ends as if it
+    were whole.
+
+    Args:
+        http: the client's request.
+        exchange: counts the bytes.
+        answer: the upstream's answer.
+        chunks: replaces the upstream's body.
+        edits: header fields that replace the upstream's.
+    """
+    response = web.StreamResponse(status=answer.status, headers=forwarded_answer_headers(answer.headers, edits))
+    await response.prepare(http)
+    try:
+        async for chunk in chunks if chunks is not None else answer.iter_chunks():
+            exchange.bytes_out += len(chunk)
+            await response.write(chunk)
+    except UpstreamUnavailable:
+        exchange.error_code = "UpstreamBrokeOff"
+        break_off(http)
+        return response
+    await response.write_eof()
+    return response
+
+
+def break_off(http: web.BaseRequest) -> None:
+    """End the client's connection at once, in the middle of whatever was being sent."""
+    if http.transport is not None:
+        http.transport.abort()
