@@ -6,6 +6,7 @@ from typing import NoReturn
 
 from gateway.errors import S3Error
 from gateway.s3 import sigv4
+from gateway.s3.signature_errors import printable
 
 SERVICE = "s3"
 
@@ -47,7 +48,7 @@ class ScopeFault:
 
     def refuse(self, problem: str) -> NoReturn:
         """Raise the S3 error for ``problem``."""
-        raise S3Error(self.code, f"{self.prefix} {problem}")
+        raise S3Error(self.code, printable(f"{self.prefix} {problem}"))
 
 
 def parse_credential(credential: str, timestamp: str, fault: ScopeFault) -> CredentialScope:

@@ -41,14 +41,14 @@ def signature_does_not_match(
     access_key_id: str, signature: str, string_to_sign: str | None = None, canonical_request: str | None = None
 ) -> S3Error:
     """``SignatureDoesNotMatch`` with what was signed here, or without it where that is None."""
-    details = [("AWSAccessKeyId", _printable(access_key_id))]
+    details = [("AWSAccessKeyId", printable(access_key_id))]
     if string_to_sign is not None:
-        details.append(("StringToSign", _printable(string_to_sign)))
-    details.append(("SignatureProvided", _printable(signature)))
+        details.append(("StringToSign", printable(string_to_sign)))
+    details.append(("SignatureProvided", printable(signature)))
     if string_to_sign is not None:
         details.append(("StringToSignBytes", to_bytes(string_to_sign).hex(" ")))
     if canonical_request is not None:
-        details.append(("CanonicalRequest", _printable(canonical_request)))
+        details.append(("CanonicalRequest", printable(canonical_request)))
         details.append(("CanonicalRequestBytes", to_bytes(canonical_request).hex(" ")))
     return S3Error("SignatureDoesNotMatch", _MISMATCH, details=tuple(details))
 
@@ -58,7 +58,7 @@ def unknown_access_key(access_key_id: str) -> S3Error:
     return S3Error(
         "InvalidAccessKeyId",
         "The AWS Access Key Id you provided does not exist in our records.",
-        details=(("AWSAccessKeyId", _printable(access_key_id)),),
+        details=(("AWSAccessKeyId", printable(access_key_id)),),
     )
 
 
@@ -72,7 +72,7 @@ def headers_not_signed(names: tuple[str, ...]) -> S3Error:
     return S3Error(
         "AccessDenied",
         "There were headers present in the request which were not signed",
-        details=(("HeadersNotSigned", _printable(", ".join(names))),),
+        details=(("HeadersNotSigned", printable(", ".join(names))),),
     )
 
 
@@ -87,7 +87,7 @@ def request_time_too_skewed(request_time: str, now: datetime, max_skew_seconds: 
         "RequestTimeTooSkewed",
         "The difference between the request time and the current time is too large.",
         details=(
-            ("RequestTime", _printable(request_time)),
+            ("RequestTime", printable(request_time)),
             ("ServerTime", render_iso8601(now)),
             ("MaxAllowedSkewMilliseconds", str(max_skew_seconds * 1000)),
         ),
@@ -115,6 +115,6 @@ def render_iso8601(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """``text`` without surrogates, which no XML document can hold."""
     return to_bytes(text).decode("utf-8", "replace")
