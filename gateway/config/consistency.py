@@ -113,8 +113,10 @@ def _tcp_addresses(understood: Understood) -> Iterator[tuple[str, str, int]]:
 
 
 def _overlap(one: str, other: str) -> bool:
-    """Whether two addresses can not share a port: the same, or one of them stands for all of its family."""
+    """Whether two addresses can not share a port: the same, or one of them stands for the other too."""
     first, second = ip_address(one), ip_address(other)
+    if any(address.is_unspecified and address.version == 6 for address in (first, second)):
+        return True  # "::" takes IPv4 as well
     return first.version == second.version and (first == second or first.is_unspecified or second.is_unspecified)
 
 

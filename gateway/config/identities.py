@@ -1,10 +1,11 @@
 """Options of the clients: the keys they sign with and the credentials their requests continue with."""
 
+from collections.abc import Iterator
 from typing import Annotated, Literal
 
 from pydantic import Field
 
-from gateway.config.values import AccessKeyId, Name, Region, RoleArn, SecretReference, Section, Url
+from gateway.config.values import AbsolutePath, AccessKeyId, Name, Region, RoleArn, SecretReference, Section, Url
 
 
 class StaticCredentials(Section):
@@ -33,8 +34,13 @@ class DefaultChainCredentials(Section):
     profile: Name | None = Field(default=None, description="Profile of the shared AWS files.")
 
 
+BaseCredentials = Annotated[
+    StaticCredentials | EnvironmentCredentials | DefaultChainCredentials, Field(discriminator="kind")
+]
+
+
 class AssumedRoleCredentials(Section):
-    """A role assumed through STS with the default chain's credentials, refreshed before it ends."""
+    """A role assumed through STS, refreshed before it ends."""
 
     kind: Literal["assumed-role"] = Field(description="A role assumed through STS, refreshed before it ends.")
     role_arn: RoleArn = Field(description="ARN of the role.")
@@ -47,9 +53,20 @@ class AssumedRoleCredentials(Section):
     duration_seconds: Annotated[int, Field(ge=900, le=43_200)] = Field(
         default=3600, description="Life of one session. STS takes 900 to 43,200, the role may allow less."
     )
-    profile: Name | None = Field(default=None, description="Profile of the shared AWS files that may assume the role.")
+    base: BaseCredentials = Field(
+        default=DefaultChainCredentials(kind="default-chain"),
+        description="The credentials that may assume the role; any kind but `assumed-role`.",
+    )
     sts_endpoint: Url | None = Field(default=None, description="URL of STS; unset: AWS's own in `sts_region`.")
     sts_region: Region | None = Field(default=None, description="Region of STS; unset: the upstream's.")
+    sts_ca_bundle: AbsolutePath | None = Field(
+        default=None, description="PEM file of the authorities its certificate may come from; unset: boto3's own."
+    )
+
+    def faults(self) -> Iterator[tuple[str, str]]:
+        """An endpoint whose answers, secret keys, could be read on the way."""
+        if self.sts_endpoint is not None and self.sts_endpoint.startswith("http://"):
+            yield "sts_endpoint", "must be https://, because STS answers with secret keys"
 
 
 UpstreamCredentials = Annotated[

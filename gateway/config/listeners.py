@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
-from gateway.config.values import AbsolutePath, Address, Network, Port, Section
+from gateway.config.values import AbsolutePath, Address, Network, Port, SecretReference, Section
 
 
 def _number_to_text(value: object) -> object:
@@ -24,6 +24,9 @@ class HttpsListener(Section):
     port: Port = Field(default=8443, description="TCP port; 0 lets the system choose one.")
     certificate: AbsolutePath = Field(description="PEM file: the certificate, then its intermediates.")
     private_key: AbsolutePath = Field(description="PEM file: the private key, readable by the gateway's user only.")
+    private_key_password: SecretReference | None = Field(
+        default=None, description="Reference to the password of an encrypted private key. `env:` and `file:` only."
+    )
     client_certificates: Literal["off", "optional", "required"] = Field(
         default="off", description="Whether clients show a certificate of their own (mutual TLS)."
     )
@@ -36,6 +39,8 @@ class HttpsListener(Section):
 
     def faults(self) -> Iterator[tuple[str, str]]:
         """Options that do not fit together."""
+        if self.private_key_password is not None and self.private_key_password.startswith("vault:"):
+            yield "private_key_password", "is needed before any vault is reached; use env: or file:"
         if self.client_certificates != "off" and self.client_ca is None:
             yield "client_ca", f"must be set when client_certificates is '{self.client_certificates}'"
         if self.client_certificates == "off" and self.client_ca is not None:
@@ -59,6 +64,9 @@ class PlainHttpLoopback(Section):
     unix_socket: AbsolutePath | None = Field(
         default=None, description="Path of the unix socket to listen on; exclusive with `address`."
     )
+    unix_socket_mode: Annotated[str, Field(pattern=r"^0[0-7]{3}$")] = Field(
+        default="0660", description="Who may open the unix socket: its file mode, octal, in quotes."
+    )
     allow_plain_http_from_loopback: bool = Field(
         default=False,
         description="Must be `true`: whoever can read this machine's loopback traffic or open the socket sees "
@@ -81,6 +89,8 @@ class PlainHttpLoopback(Section):
                 yield "port", "must be set together with address"
         elif self.port is not None:
             yield "port", "goes with address, not with unix_socket"
+        if self.unix_socket is None and "unix_socket_mode" in self.model_fields_set:
+            yield "unix_socket_mode", "goes with unix_socket"
 
 
 class Balancer(Section):

@@ -26,6 +26,7 @@ IDENTITY = {
 OTHER_IDENTITY = {**IDENTITY, "name": "other", "access_key_id": "AKIDOTHER"}
 VAULT = {"address": "https://vault:8200", "token": "env:TOKEN"}
 CUSTOMER_KEY = {"vault": "main", "path": "s3/key"}
+TLS_PASSWORD = "listeners.https[0].private_key_password"
 REST = {"name": "rest", "buckets": ["*"], "mode": "sse-s3"}
 SSE_C = {"name": "c", "buckets": ["c"], "mode": "sse-c", "customer_key": "k"}
 KMS = {"name": "kms", "buckets": ["kms"], "mode": "sse-kms", "kms_key_arn": KEY_ARN}
@@ -143,6 +144,7 @@ FAULTS: tuple[tuple[dict[str, Any], str, str], ...] = (
     (https(port=True), "listeners.https[0].port", "whole number"),
     (https(minimum_tls="1.1"), "listeners.https[0].minimum_tls", "'1.2' or '1.3'"),
     (https(client_certificates="yes"), "listeners.https[0].client_certificates", "'off', 'optional' or 'required'"),
+    (https(private_key_password="vault:v/m/p#f") | {"vaults": {"v": VAULT}}, TLS_PASSWORD, "before any vault"),
     (https(client_certificates="required"), "listeners.https[0].client_ca", "must be set when"),
     (https(client_ca="/ca.pem"), "listeners.https[0].client_ca", "no effect"),
     (https(prot=1), "listeners.https[0].prot", "did you mean 'port'?"),
@@ -165,6 +167,7 @@ FAULTS: tuple[tuple[dict[str, Any], str, str], ...] = (
     ),
     (loopback(address="10.0.0.1"), "listeners.plain_http_loopback[0].address", "loopback"),
     (loopback(address=ANY_ADDRESS), "listeners.plain_http_loopback[0].address", "loopback"),
+    (loopback(unix_socket_mode="0600"), "listeners.plain_http_loopback[0].unix_socket_mode", "goes with unix_socket"),
     (loopback(port=None), "listeners.plain_http_loopback[0].port", "together with address"),
     (loopback(unix_socket="/s"), "listeners.plain_http_loopback[0]", "either address and port or unix_socket"),
     (loopback(address=None, port=None), "listeners.plain_http_loopback[0]", "either address and port or unix_socket"),
@@ -220,6 +223,21 @@ FAULTS: tuple[tuple[dict[str, Any], str, str], ...] = (
         "at least 1",
     ),
     (minimal(authentication={"allow_signature_v2": "no"}), "authentication.allow_signature_v2", "true or false"),
+    (
+        credentials(**ROLE, sts_endpoint="http://sts:80"),
+        "identities[0].upstream_credentials.sts_endpoint",
+        "must be https://",
+    ),
+    (
+        credentials(**ROLE, base={"kind": "assumed-role"}),
+        "identities[0].upstream_credentials.base",
+        "'default-chain'",
+    ),
+    (
+        credentials(**ROLE, base={"kind": "static", "access_key_id": "AKID", "secret_access_key": "vault:v/m/p#f"}),
+        "identities[0].upstream_credentials.base.secret_access_key",
+        "'v' is not an entry",
+    ),
     # upstream
     (upstream(endpoint="http://s3:80"), "upstream.endpoint", "allow_insecure_plain_http_upstream"),
     (upstream(endpoint="s3.example.com"), "upstream.endpoint", "URL"),

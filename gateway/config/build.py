@@ -1,0 +1,77 @@
+"""From options to the settings that the other rooms take. Nothing is opened, read or resolved here."""
+
+from pathlib import Path
+
+from gateway.config.model import Config
+from gateway.config.rules import Rule
+from gateway.keys.customer_keys import CustomerKeySettings
+from gateway.policy.rules import EncryptionRule
+from gateway.s3.authenticate import AuthSettings
+from gateway.upstream.settings import UpstreamSettings
+
+
+def encryption_rules(config: Config) -> tuple[EncryptionRule, ...]:
+    """The encryption rules in order; the last one fits every object."""
+    return tuple(_encryption_rule(rule) for rule in config.rules)
+
+
+def auth_settings(config: Config) -> AuthSettings:
+    """How strictly signatures are checked."""
+    return AuthSettings(
+        allow_sigv2=config.authentication.allow_signature_v2,
+        max_skew_seconds=config.authentication.maximum_clock_skew_seconds,
+    )
+
+
+def upstream_settings(config: Config) -> UpstreamSettings:
+    """The S3 server behind the gateway."""
+    upstream = config.upstream
+    return UpstreamSettings(
+        endpoint=upstream.endpoint,
+        region=upstream.region,
+        addressing="virtual" if upstream.addressing == "virtual-host" else "path",
+        ca_bundle=path_or_none(upstream.ca_bundle),
+        payload=upstream.payload,
+        connect_timeout_seconds=upstream.connect_timeout_seconds,
+        first_byte_timeout_seconds=upstream.first_byte_timeout_seconds,
+        idle_timeout_seconds=upstream.idle_timeout_seconds,
+        max_connections=upstream.maximum_connections,
+        keepalive_seconds=upstream.keepalive_seconds,
+        retries=upstream.maximum_retries,
+        allow_insecure_plain_http_upstream=upstream.allow_insecure_plain_http_upstream,
+    )
+
+
+def customer_key_settings(config: Config) -> dict[str, CustomerKeySettings]:
+    """The customer keys by name."""
+    return {
+        name: CustomerKeySettings(
+            mount=customer_key.mount,
+            path=customer_key.path,
+            field=customer_key.field,
+            hold_seconds=customer_key.hold_seconds,
+            refresh_seconds=customer_key.refresh_seconds,
+            max_versions=customer_key.maximum_versions,
+        )
+        for name, customer_key in config.customer_keys.items()
+    }
+
+
+def path_or_none(value: str | None) -> Path | None:
+    """An optional path."""
+    return None if value is None else Path(value)
+
+
+def _encryption_rule(rule: Rule) -> EncryptionRule:
+    return EncryptionRule(
+        name=rule.name,
+        buckets=rule.buckets,
+        prefixes=rule.prefixes,
+        mode=rule.mode,
+        enforce=rule.enforce,
+        kms_key_arn=rule.kms_key_arn or rule.kms_key_name,
+        bucket_key=rule.bucket_key,
+        encryption_context=tuple(rule.encryption_context.items()),
+        customer_key=rule.customer_key,
+        derive_per_object=rule.derive_per_object,
+    )
