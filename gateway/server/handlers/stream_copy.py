@@ -5,6 +5,7 @@ The bytes pass at constant memory; the destination appears only when the source 
 
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
+from typing import Literal
 
 from aiohttp import web
 
@@ -29,6 +30,8 @@ from gateway.upstream.response import UpstreamResponse
 _NOT_MODIFIED = 304
 _PRECONDITION_FAILED = 412
 _RANGE = "x-amz-copy-source-range"
+
+CopyResult = Literal["CopyObjectResult", "CopyPartResult"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +182,9 @@ async def _source_tagging(call: Call, source: Source) -> Headers:
         return copied_tagging(body) if is_success(answer.status) else Headers()
 
 
-def _result(call: Call, element: str, found: UpstreamResponse, answer: UpstreamResponse) -> web.StreamResponse:
+def _result(
+    call: Call, element: CopyResult, found: UpstreamResponse, answer: UpstreamResponse
+) -> web.StreamResponse:
     """S3's answer to a copy, from the answer to the upload that did it."""
     date = answer.headers.get("date")
     modified = call.services.now() if date is None else parsedate_to_datetime(date)
