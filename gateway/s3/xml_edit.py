@@ -52,6 +52,9 @@ class _Editor:
         self._pieces: list[bytes] = []
 
     def run(self) -> bytes:
+        # The parser detects UTF-16 whatever encoding it is told, and its offsets would no longer fit.
+        if b"\0" in self._body:
+            raise _unreadable()
         try:
             self._parser.Parse(self._body[self._offset :], True)
         except ExpatError as error:
