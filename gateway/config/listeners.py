@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
-from gateway.config.values import AbsolutePath, Address, Network, Port, SecretReference, Section
+from gateway.config.values import AbsolutePath, Address, Network, Port, Seconds, SecretReference, Section
 
 
 def _number_to_text(value: object) -> object:
@@ -125,6 +125,9 @@ class Listeners(Section):
         default=(), description="Plain-HTTP listeners for the same machine."
     )
     balancer: tuple[Balancer, ...] = Field(default=(), description="Listeners behind load balancers that end TLS.")
+    certificate_check_seconds: Seconds = Field(
+        default=10.0, description="How often certificate files are looked at; changed ones are read again."
+    )
 
     def faults(self) -> Iterator[tuple[str, str]]:
         """No way in at all, or two listeners on one address."""

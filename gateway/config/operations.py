@@ -42,6 +42,9 @@ class Admin(Section):
 
     address: Address = Field(default="127.0.0.1", description="IP address to listen on.")
     port: Port = Field(default=9090, description="TCP port.")
+    probe_timeout_seconds: Seconds = Field(
+        default=3.0, description="Longest wait of `/readyz` for the upstream, and for each vault."
+    )
 
 
 class Log(Section):
