@@ -1,0 +1,370 @@
+"""One client connection of the data path: aiohttp's HTTP/1.1 protocol with this gateway's limits and errors.
+
+aiohttp parses. This adds what it lacks: a bound on the whole header section, time-outs by sweep instead of timers, S3's
+XML for whatever goes wrong before the pipeline, and a drain that lets uploads finish.
+"""
+
+import asyncio
+import logging
+from http import HTTPStatus
+from typing import Final
+
+import structlog
+from aiohttp import web
+from aiohttp.abc import AbstractStreamWriter
+from aiohttp.http_exceptions import LineTooLong
+from aiohttp.http_parser import RawRequestMessage
+from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
+from aiohttp.web_protocol import ERROR, RequestHandler
+
+from gateway.errors import S3Error
+from gateway.server.connection import ConnectionInfo, describe_connection
+from gateway.server.early_answer import early_answer, internal_error, new_request_id
+from gateway.server.limits import too_many_requests
+from gateway.server.progress import WriteProgress
+from gateway.server.request_head import awaits_continue, header_too_large, is_refused_head, is_too_large
+from gateway.server.serving import Serving
+
+_log = structlog.get_logger("gateway.server.protocol")
+
+#: Body bytes held for a handler before the client is made to wait; one read from a socket is at most as long.
+READ_BUFFER_BYTES: Final = 262_144
+#: An unread body up to this length is read and thrown away to keep the connection; for a longer one it is closed.
+DISCARDED_BODY_BYTES: Final = 65_536
+
+# aiohttp's own access log stays silent: the gateway writes one that holds no secrets.
+_SILENT = logging.getLogger("gateway.server.aiohttp_access")
+_SILENT.setLevel(logging.CRITICAL)
+_AIOHTTP_LOG = logging.getLogger("gateway.server.aiohttp")
+#: aiohttp's own timer per connection is out of the way: the sweep is quicker.
+_NEVER_SECONDS: Final = 86_400.0
+#: What aiohttp's parser says when there are more header fields than allowed.
+_TOO_MANY_FIELDS: Final = "Too many headers received"
+
+
+class GatewayRequest(web.BaseRequest):
+    """A request whose connection may have to end after it."""
+
+    @property
+    def keep_alive(self) -> bool:
+        """Whether the connection stays open after the answer; asked when the answer's headers are written."""
+        protocol = self.protocol
+        return super().keep_alive and isinstance(protocol, GatewayProtocol) and protocol.may_keep_alive(self)
+
+
+class GatewayProtocol(RequestHandler):
+    """One connection.
+
+    Args:
+        server: aiohttp's server object; it calls :meth:`serve` for each request.
+        serving: the process's limits and counters.
+        listener: the listener's name.
+        connection: what is known about the connection; the transport is asked when None.
+    """
+
+    __slots__ = (
+        "_body",
+        "_body_timed_out",
+        "_connection",
+        "_draining",
+        "_head_bytes",
+        "_head_refused",
+        "_head_since",
+        "_idle_since",
+        "_listener",
+        "_received_at",
+        "_request",
+        "_serving",
+        "_wire",
+        "_write_progress",
+    )
+
+    def __init__(
+        self, server: web.Server, serving: Serving, listener: str, connection: ConnectionInfo | None = None
+    ) -> None:
+        limits = serving.limits
+        super().__init__(
+            server,
+            loop=asyncio.get_running_loop(),
+            keepalive_timeout=_NEVER_SECONDS,
+            logger=_AIOHTTP_LOG,
+            access_log=_SILENT,
+            max_line_size=limits.max_header_bytes,
+            max_field_size=limits.max_header_bytes,
+            max_headers=limits.max_header_count,
+            lingering_time=limits.linger_seconds,
+            read_bufsize=READ_BUFFER_BYTES,
+            auto_decompress=False,
+        )
+        self._serving = serving
+        self._listener = listener
+        self._connection = connection
+        self._wire: asyncio.Transport | None = None
+        self._write_progress = WriteProgress()
+        self._request: web.BaseRequest | None = None
+        self._draining = False
+        # The header section on its way: since when (None between requests), its bytes, and whether it was refused.
+        self._head_since: float | None = None
+        self._head_bytes = 0
+        self._head_refused = False
+        # The body of the newest request, and when bytes last came.
+        self._body: StreamReader = EMPTY_PAYLOAD
+        self._body_timed_out = False
+        self._received_at = 0.0
+        self._idle_since = 0.0
+
+    # ----------------------------------------------------------------------------------------- what the transport calls
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Register the connection; the clock of its first header section starts."""
+        if not isinstance(transport, asyncio.Transport):
+            raise TypeError("internal error: a stream transport is needed")
+        super().connection_made(transport)
+        self._wire = transport
+        self._head_since = self._received_at = self._loop.time()
+        if self._connection is None:
+            self._connection = describe_connection(transport, self._listener)
+        if self._serving.table.add(self):
+            self._serving.metrics.connection_opened(self._connection.tls_version)
+        else:
+            self._serving.metrics.shed("connections")
+            transport.abort()
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """Forget the connection; a request being served is cancelled."""
+        self._wire = None
+        self._serving.table.discard(self)
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Let aiohttp parse, and see what came of it."""
+        if self._head_refused:
+            return
+        in_body = not self._body.is_eof()
+        queued = len(self._messages)
+        super().data_received(data)
+        self._received_at = self._loop.time()
+        if len(self._messages) > queued:
+            self._note_message()
+        elif data and not in_body:
+            self._note_head(len(data))
+
+    def _note_message(self) -> None:
+        """A header section is complete, or could not be parsed."""
+        message, body = self._messages[-1]
+        if not isinstance(message, RawRequestMessage):
+            # The parser gave up. aiohttp would leave the reader of an unfinished body waiting for ever.
+            self._head_refused = True
+            if not self._body.is_eof():
+                self._break_body(S3Error("IncompleteBody", "The request body could not be parsed."))
+        self._body = body
+        self._body_timed_out = False
+        self._head_since = None
+        self._head_bytes = 0
+
+    def _note_head(self, size: int) -> None:
+        """More of a header section came, and it is not complete."""
+        if self._head_since is None:
+            self._head_since = self._received_at
+        self._head_bytes += size
+        if self._head_bytes > self._serving.limits.max_header_bytes:
+            self._head_refused = True
+            self._messages.append((ERROR, EMPTY_PAYLOAD))
+            if self._waiter is not None and not self._waiter.done():
+                self._waiter.set_result(None)
+
+    def _break_body(self, error: S3Error) -> None:
+        """Whoever reads the body gets ``error``; nothing more of it is waited for."""
+        self._lingering_time = 0.0
+        self._body.set_exception(error)
+
+    # ----------------------------------------------------------------------------------------------- what aiohttp calls
+
+    async def serve(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer one request, whole: a place among the concurrent requests is kept until the last byte is written."""
+        self._request = request
+        try:
+            response = await self._answer(request)
+            if not self.may_keep_alive(request):
+                response.force_close()
+            return response
+        finally:
+            self._request = None
+            self._idle_since = self._loop.time()
+            if self._head_since is not None:
+                self._head_since = self._idle_since
+
+    async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
+        metrics, admission = self._serving.metrics, self._serving.admission
+        try:
+            self._check_head(request)
+            connection = self.connection_of(request)
+            if not admission.enter():
+                metrics.shed("requests")
+                raise too_many_requests()
+        except S3Error as error:
+            return early_answer(error, request.method, request.raw_path.partition("?")[0], new_request_id())
+        try:
+            response = await self._serving.handler.handle(request, connection)
+            await response.prepare(request)
+            await response.write_eof()
+            return response
+        finally:
+            admission.leave()
+
+    def connection_of(self, request: web.BaseRequest) -> ConnectionInfo:
+        """What is known about the connection as ``request`` came over it.
+
+        Raises:
+            S3Error: the request must not come this way.
+        """
+        del request
+        if self._connection is None:
+            raise AssertionError("internal error: a request before its connection")
+        return self._connection
+
+    def _check_head(self, request: web.BaseRequest) -> None:
+        """Refuse what the parser lets through.
+
+        Raises:
+            S3Error: the header section is too long, or the request is not for an S3 server.
+        """
+        limit = self._serving.limits.max_header_bytes
+        if is_too_large(request, limit):
+            self._serving.metrics.bad_request("header_too_large")
+            raise header_too_large(limit)
+        if request.method == "CONNECT":
+            self._serving.metrics.bad_request("connect")
+            raise S3Error("MethodNotAllowed", "The specified method is not allowed against this resource.")
+
+    async def finish_response(
+        self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
+    ) -> tuple[web.StreamResponse, bool]:
+        """Send the answer; after a header section that was refused, give the client a moment to read it.
+
+        Closing while the rest of the header section is still arriving would reset the connection, and the reset can
+        overtake the answer. What arrives is thrown away.
+        """
+        result = await super().finish_response(request, resp, start_time)
+        if is_refused_head(request):
+            await asyncio.sleep(self._serving.limits.linger_seconds)
+        return result
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """S3's XML for a request that could not be parsed, or for a fault of this program.
+
+        The text of a parser's error is not shown or logged: it quotes the request, and with it signatures and keys.
+        """
+        metrics = self._serving.metrics
+        if isinstance(exc, LineTooLong) or (status == HTTPStatus.BAD_REQUEST and message == _TOO_MANY_FIELDS):
+            metrics.bad_request("header_too_large")
+            error = header_too_large(self._serving.limits.max_header_bytes)
+        elif status == HTTPStatus.BAD_REQUEST:
+            metrics.bad_request("not_http")
+            error = S3Error("BadRequest", "An error occurred when parsing the HTTP request.")
+        else:
+            _log.error("request_failed", exc_info=exc, listener=self._listener)
+            error = internal_error()
+        if request.writer.output_size > 0:
+            # The answer has begun, so its end must not look like one.
+            self.abort()
+            raise ConnectionResetError("the answer was broken off")
+        response = early_answer(error, request.method, request.raw_path.partition("?")[0], new_request_id())
+        response.force_close()
+        return response
+
+    def may_keep_alive(self, request: web.BaseRequest) -> bool:
+        """Whether another request can follow ``request`` on this connection, as things are now.
+
+        An answer before the end of the body leaves the rest of it in the way. A short rest is skipped; a long one, or
+        one that the client may or may not send because it waits for ``100 Continue``, ends the connection (RFC 9110,
+        sections 9.3 and 10.1.1).
+        """
+        if self._draining or self._head_refused or self._upgraded:
+            return False
+        body = request.content
+        if body.is_eof():
+            return True
+        length = request.content_length
+        if length is None or self._body_timed_out or awaits_continue(request):
+            return False
+        return length - body.total_bytes <= DISCARDED_BODY_BYTES
+
+    # ------------------------------------------------------------------------------------------------ TrackedConnection
+
+    def sweep(self, now: float) -> None:
+        """End the connection when it exceeded a time-out; ``now`` is the event loop's time in seconds."""
+        if self._wire is None:
+            return
+        limits, metrics = self._serving.limits, self._serving.metrics
+        if self.writing_paused or self._wire.is_closing():
+            if self._write_progress.seconds_stalled(self._wire, now) > limits.idle_seconds:
+                metrics.connection_timed_out("reader")
+                self._wire.abort()
+            return
+        self._write_progress.reset()
+        if self._request is not None:
+            self._sweep_body(self._request, now)
+        elif self._head_since is not None:
+            if now - self._head_since > limits.header_seconds:
+                metrics.connection_timed_out("header")
+                self._wire.abort()
+        elif now - self._idle_since > limits.idle_seconds and not self._messages:
+            metrics.connection_timed_out("idle")
+            self.force_close()
+
+    def _sweep_body(self, request: web.BaseRequest, now: float) -> None:
+        """A body that stalls fails with S3's RequestTimeout; if that does not end the request, the connection does."""
+        body = request.content
+        if body.is_eof() or self._reading_paused or awaits_continue(request):
+            self._received_at = now  # nothing to wait for: complete, held back by us, or not asked for yet
+        elif now - self._received_at > self._serving.limits.body_seconds:
+            if self._body_timed_out:
+                self.abort()
+                return
+            self._body_timed_out = True
+            self._received_at = now
+            self._serving.metrics.connection_timed_out("body")
+            # Source: Amazon S3 API Reference, "Error responses".
+            message = "Your socket connection to the server was not read from or written to within the timeout period."
+            self._break_body(S3Error("RequestTimeout", message))
+
+    def finish(self) -> None:
+        """End the connection as soon as it is not in the middle of a request."""
+        self._draining = True
+        if self._request is None and not self._messages and not self._head_bytes:
+            self.force_close()
+
+    def abort(self) -> None:
+        """End the connection at once; a request being served is cancelled."""
+        if self._wire is not None:
+            self._wire.abort()
+
+
+def http_server() -> web.Server:
+    """The low-level server for the data path; each protocol given to it serves its own requests."""
+
+    async def serve(request: web.BaseRequest) -> web.StreamResponse:
+        protocol = request.protocol
+        if not isinstance(protocol, GatewayProtocol):
+            raise TypeError("internal error: a request on a foreign connection")
+        return await protocol.serve(request)
+
+    loop = asyncio.get_running_loop()
+
+    def make_request(
+        message: RawRequestMessage,
+        payload: StreamReader,
+        protocol: RequestHandler,
+        writer: AbstractStreamWriter,
+        task: "asyncio.Task[None]",
+    ) -> GatewayRequest:
+        return GatewayRequest(message, payload, protocol, writer, task, loop)
+
+    return web.Server(serve, request_factory=make_request, handler_cancellation=True)
