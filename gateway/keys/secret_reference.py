@@ -139,19 +139,28 @@ def _read_secret_file(reference: FileReference) -> str:
         descriptor = os.open(reference.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError as error:
         raise ConfigError((f"{reference}: {error.strerror}",)) from error
-    with os.fdopen(descriptor, "rb") as file:
-        status = os.fstat(file.fileno())
-        if not stat.S_ISREG(status.st_mode):
-            raise ConfigError((f"{reference} is not a regular file",))
-        if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-            raise ConfigError((f"{reference} may be written by its group or by others (chmod go-w)",))
-        data = file.read(MAX_SECRET_FILE_BYTES + 1)
-    if len(data) > MAX_SECRET_FILE_BYTES:
-        raise ConfigError((f"{reference} is larger than {MAX_SECRET_FILE_BYTES} bytes",))
+    try:
+        data = _read_checked(descriptor, reference)
+    finally:
+        os.close(descriptor)
     text = _decode(data)
     if text is None:
         raise ConfigError((f"{reference} is not UTF-8 text",))
     return text.removesuffix("\n").removesuffix("\r")
+
+
+def _read_checked(descriptor: int, reference: FileReference) -> bytes:
+    """The content, once the very file that was opened has been looked at: its name may mean another one meanwhile."""
+    mode = os.fstat(descriptor).st_mode
+    if not stat.S_ISREG(mode):
+        raise ConfigError((f"{reference} is not a regular file",))
+    if mode & (stat.S_IWGRP | stat.S_IWOTH):
+        raise ConfigError((f"{reference} may be written by its group or by others (chmod go-w)",))
+    with os.fdopen(descriptor, "rb", closefd=False) as file:
+        data = file.read(MAX_SECRET_FILE_BYTES + 1)
+    if len(data) > MAX_SECRET_FILE_BYTES:
+        raise ConfigError((f"{reference} is larger than {MAX_SECRET_FILE_BYTES} bytes",))
+    return data
 
 
 def _decode(data: bytes) -> str | None:

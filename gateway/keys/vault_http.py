@@ -127,6 +127,8 @@ class VaultHttp:
             return self._fault(VaultResult.UNAVAILABLE, f"failed the TLS handshake{_tls_reason(error)}")
         except (aiohttp.ClientConnectionError, OSError):
             return self._fault(VaultResult.UNAVAILABLE, "can not be reached, or closed the connection")
+        except aiohttp.InvalidURL:
+            return self._fault(VaultResult.UNAVAILABLE, "can not be reached: its address is not usable")
         except aiohttp.ClientError:
             return self._fault(VaultResult.INVALID, "sent an answer that is not HTTP as it should be")
         return self._answer(status, data, classify)
