@@ -48,10 +48,13 @@ class CertificateAuthority:
         self,
         name: str,
         *,
-        hosts: Sequence[str] = ("localhost", "*.localhost"),
+        hosts: Sequence[str] = ("localhost", "*.localhost", "s3.localhost", "*.s3.localhost"),
         addresses: Sequence[str] = ("127.0.0.1", "::1"),
     ) -> CertificateFiles:
-        """A certificate for a server on this machine, written to ``name``.pem and ``name``.key."""
+        """A certificate for a server on this machine, written to ``name``.pem and ``name``.key.
+
+        OpenSSL matches a wildcard only above two labels: buckets as host names verify as ``BUCKET.s3.localhost``.
+        """
         names: list[x509.GeneralName] = [x509.DNSName(host) for host in hosts]
         names += [x509.IPAddress(ipaddress.ip_address(address)) for address in addresses]
         return self._issue(name, hosts[0], ExtendedKeyUsageOID.SERVER_AUTH, x509.SubjectAlternativeName(names))
