@@ -23,6 +23,7 @@ test: $(STAMP) ## the test suite, with a real store and a real vault
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 test-slow: $(STAMP) ## real client programs, every server, faults, memory: minutes
+	$(BIN)/python -m lab.prepare
 	$(BIN)/python -m pytest -m slow $(PYTEST_ARGS)
 
 check: $(STAMP) ## formatting, lint, types, import rules
