@@ -7,10 +7,10 @@ from gateway.config.identities import Identity
 from gateway.config.listeners import Balancer, HttpsListener, PlainHttpLoopback, PlainHttpRefusal
 from gateway.config.operations import Admin
 from gateway.config.rules import Rule
-from gateway.config.understood import Understood, join
+from gateway.config.understood import Understood, join, references_in
 from gateway.config.upstream import Upstream
 from gateway.config.vaults import CustomerKey
-from gateway.keys.secret_reference import VaultReference, parse_reference
+from gateway.keys.secret_reference import VaultReference
 from gateway.policy.rules import ModeName
 
 Faults = Iterator[tuple[str, str]]
@@ -48,13 +48,9 @@ def _unknown_names(understood: Understood) -> Faults:
         if rule.customer_key is not None and rule.customer_key not in customer_keys:
             yield f"{path}.customer_key", f"'{rule.customer_key}' is not an entry of customer_keys"
     for path, section in understood.all():
-        for option in type(section).model_fields:
-            value = getattr(section, option)
-            # Only references may contain '#' in a text that begins like this.
-            if isinstance(value, str) and value.startswith("vault:") and "#" in value:
-                reference = parse_reference(value)
-                if isinstance(reference, VaultReference) and reference.vault_name not in vaults:
-                    yield join(path, option), f"'{reference.vault_name}' is not an entry of vaults"
+        for option, reference in references_in(section):
+            if isinstance(reference, VaultReference) and reference.vault_name not in vaults:
+                yield join(path, option), f"'{reference.vault_name}' is not an entry of vaults"
 
 
 def _rules_against_upstream(understood: Understood) -> Faults:

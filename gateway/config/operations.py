@@ -48,8 +48,8 @@ class Admin(Section):
 
 
 class Log(Section):
-    """The log, on standard error."""
+    """The log, on standard error, and the access log, on standard output."""
 
     level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="Least severity written.")
     format: Literal["json", "console"] = Field(default="json", description="JSON lines, or colours for a person.")
-    access_log: bool = Field(default=True, description="Whether every request gets a line.")
+    access_log: bool = Field(default=True, description="Whether every request gets a JSON line on standard output.")

@@ -45,7 +45,7 @@ class Rule(Section):
     kms_key_arn: KmsKeyArn | None = Field(
         default=None, description="Full ARN of the KMS key. Aliases and bare ids are refused."
     )
-    kms_key_name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:/-]{1,256}$")] | None = Field(
+    kms_key_name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_./-]{1,256}$")] | None = Field(
         default=None,
         description="The key's name on a server that has no ARNs (Ceph RGW, MinIO, SeaweedFS), instead of "
         "`kms_key_arn`. Refused when the upstream is AWS.",

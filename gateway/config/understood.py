@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 from pydantic import ValidationError
 
 from gateway.config.values import Section
+from gateway.keys.secret_reference import SecretReference, parse_reference
 
 SectionType = TypeVar("SectionType", bound=Section)
 
@@ -52,6 +53,29 @@ class Understood:
         """How many entries a top-level list has, valid or not."""
         value = self.value(option)
         return len(value) if isinstance(value, list) else 0
+
+
+def sections_of(section: Section, path: str = "") -> Iterator[tuple[str, Section]]:
+    """Path and value of a valid section and of every section inside it."""
+    yield path, section
+    for option in type(section).model_fields:
+        value = getattr(section, option)
+        if isinstance(value, tuple):
+            inside = [(f"[{index}]", item) for index, item in enumerate(value)]
+        else:
+            inside = [(f".{name}", item) for name, item in value.items()] if isinstance(value, dict) else [("", value)]
+        for place, item in inside:
+            if isinstance(item, Section):
+                yield from sections_of(item, join(path, option) + place)
+
+
+def references_in(section: Section) -> Iterator[tuple[str, SecretReference]]:
+    """Option and reference of every secret that a section itself names."""
+    for option in type(section).model_fields:
+        value = getattr(section, option)
+        # The checks of all other kinds of text leave no room for these beginnings.
+        if isinstance(value, str) and value.startswith(("env:", "file:", "vault:")):
+            yield option, parse_reference(value)
 
 
 def join(path: str, option: str) -> str:

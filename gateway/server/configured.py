@@ -11,18 +11,11 @@ from gateway.config.model import Config
 from gateway.config.operations import Limits
 from gateway.config.secrets import local_secret
 from gateway.errors import ConfigError
+from gateway.observe.log import LogSettings
 from gateway.redact import SecretStr
+from gateway.server.addresses import Address, TcpAddress, UnixAddress
 from gateway.server.limits import LimitSettings
-from gateway.server.listeners import (
-    Address,
-    BalancerListener,
-    HttpsListener,
-    Listener,
-    LoopbackListener,
-    RefusingListener,
-    TcpAddress,
-    UnixAddress,
-)
+from gateway.server.listeners import BalancerListener, HttpsListener, Listener, LoopbackListener, RefusingListener
 from gateway.server.runtime import ServerSettings
 from gateway.server.tls import TlsSettings
 
@@ -39,6 +32,7 @@ def server_settings(config: Config) -> ServerSettings:
         admin=AdminSettings(config.admin.address, config.admin.port, probe_seconds=config.admin.probe_timeout_seconds),
         workers=config.workers,
         drain_seconds=config.limits.drain_seconds,
+        log=LogSettings(config.log.level, config.log.format),
         certificate_check_seconds=config.listeners.certificate_check_seconds,
     )
 

@@ -9,15 +9,9 @@ from gateway.config.load import load_config
 from gateway.config.model import Config
 from gateway.errors import ConfigError
 from gateway.redact import SecretStr
+from gateway.server.addresses import TcpAddress, UnixAddress
 from gateway.server.configured import server_settings
-from gateway.server.listeners import (
-    BalancerListener,
-    HttpsListener,
-    LoopbackListener,
-    RefusingListener,
-    TcpAddress,
-    UnixAddress,
-)
+from gateway.server.listeners import BalancerListener, HttpsListener, LoopbackListener, RefusingListener
 
 EXAMPLE = Path(__file__).parents[2] / "config" / "sealgate.example.yaml"
 
@@ -84,6 +78,7 @@ def test_process(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
             "workers": 3,
             "limits": config.limits.model_copy(update=limits),
             "admin": config.admin.model_copy(update={"address": "127.0.0.2", "port": 9, "probe_timeout_seconds": 0.5}),
+            "log": config.log.model_copy(update={"level": "error", "format": "console"}),
             "listeners": config.listeners.model_copy(update={"certificate_check_seconds": 29.0}),
         }
     )
@@ -91,6 +86,7 @@ def test_process(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
     assert settings.workers == 3
     assert settings.drain_seconds == 28.0
     assert settings.certificate_check_seconds == 29.0
+    assert (settings.log.level, settings.log.form) == ("error", "console")
     assert settings.admin is not None
     assert (settings.admin.host, settings.admin.port, settings.admin.probe_seconds) == ("127.0.0.2", 9, 0.5)
     made = settings.limits

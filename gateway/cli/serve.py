@@ -1,0 +1,33 @@
+"""``sealgate serve``: from a configuration file to running processes."""
+
+import sys
+from pathlib import Path
+
+from gateway.config.load import load_config
+from gateway.errors import GatewayError
+from gateway.server import supervisor
+from gateway.server.app import SealgateApp
+from gateway.server.configured import server_settings
+from gateway.server.runtime import Runtime, RuntimeReference
+
+#: Something that the start needs does not work now; starting again later may help.
+EXIT_UNAVAILABLE = 1
+
+
+def run(config: Path) -> int:
+    """Serve until a signal ends it; the exit status."""
+    try:
+        return supervisor.run(RuntimeReference("gateway.cli.serve:runtime", (str(config.absolute()),)))
+    except GatewayError as error:
+        sys.stderr.write(f"sealgate: {error}\n")
+        return EXIT_UNAVAILABLE
+
+
+def runtime(config_file: str) -> Runtime:
+    """What a configuration file becomes; called by name in every process.
+
+    Raises:
+        ConfigError: with every fault of the configuration.
+    """
+    config = load_config(Path(config_file))
+    return Runtime(server_settings(config), lambda metrics: SealgateApp(config, metrics))
