@@ -95,10 +95,8 @@ def check_session_token(identity: Identity, session_token: SecretStr | None) -> 
 
 def _check_signed_headers(raw: RawRequest, signed_headers: tuple[str, ...]) -> None:
     """S3 demands that ``host`` and every ``x-amz-*`` field of the request are signed."""
-    signed = frozenset(signed_headers)
-    unsigned = [name for name in raw.headers.names() - signed if name == "host" or name.startswith("x-amz-")]
-    if "host" not in signed and not unsigned:
-        unsigned = ["host"]
+    required = {"host", *(name for name in raw.headers.names() if name.startswith("x-amz-"))}
+    unsigned = required.difference(signed_headers)
     if unsigned:
         raise headers_not_signed(tuple(sorted(unsigned)))
 
