@@ -185,9 +185,7 @@ def _vault_sections(vault: OpenBao, customer_keys: Mapping[str, str]) -> dict[st
 
 def _vault_token(vault: OpenBao, customer_keys: Mapping[str, str]) -> str:
     """A token that may read these keys and nothing else."""
-    rules = {
-        f"secret/{kind}/{path}": ["read"] for path in customer_keys.values() for kind in ("data", "metadata")
-    }
+    rules = {f"secret/{kind}/{path}": ["read"] for path in customer_keys.values() for kind in ("data", "metadata")}
     vault.write_policy(_POLICY, rules)
     return vault.create_token([_POLICY], ttl="24h")
 

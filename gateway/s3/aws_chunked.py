@@ -98,7 +98,7 @@ class AwsChunkedDecoder:
         self._verifier = verifier
         self._signed_trailer = signed_trailer
         self._state = _State.HEADER
-        self._line = bytearray()
+        self._line = b""
         self._received = 0
         self._chunk_count = 0
         self._chunk_size = 0
@@ -164,10 +164,11 @@ class AwsChunkedDecoder:
         end = len(data) if line_feed < 0 else line_feed + 1
         if line_feed < 0 and len(self._line) + end - position >= limit:
             raise _line_error(self._state)
-        self._line += data[position:end]
-        if line_feed >= 0:
-            line = bytes(self._line)
-            self._line.clear()
+        line = self._line + data[position:end] if self._line else data[position:end]
+        if line_feed < 0:
+            self._line = line
+        else:
+            self._line = b""
             self._take_line(line)
         return end
 

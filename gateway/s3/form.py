@@ -69,6 +69,16 @@ class MultipartFormParser:
         """What the form says about the file, once its part has begun."""
         return self._file
 
+    @property
+    def file_offset(self) -> int:
+        """Bytes of the body before the file's content; known once :attr:`file` is set."""
+        return self._position - len(_CRLF)
+
+    @property
+    def delimiter_size(self) -> int:
+        """Bytes of the boundary that ends the file, with the line end and the dashes before it."""
+        return len(self._delimiter)
+
     def feed(self, data: bytes) -> list[bytes]:
         """Take in the next bytes of the body and return the file's content in them, in order, without empty pieces.
 

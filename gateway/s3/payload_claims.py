@@ -19,6 +19,7 @@ from gateway.s3.checksums import (
     parse_checksum_value,
     parse_content_md5,
 )
+from gateway.s3.content_encoding import stored_content_encoding
 from gateway.s3.content_sha256 import ContentSha256, ContentSha256Kind
 from gateway.s3.headers import Headers
 
@@ -101,7 +102,7 @@ def parse_claims(
     return PayloadClaims(
         payload_size=size,
         content_sha256=content_sha256,
-        content_encoding=_content_encoding(headers),
+        content_encoding=stored_content_encoding(headers),
         content_md5=_content_md5(headers),
         checksum=checksum,
         trailer=trailer,
@@ -144,16 +145,6 @@ def _length(values: tuple[str, ...]) -> int:
 
 def _missing_length() -> S3Error:
     return S3Error("MissingContentLength", "You must provide the Content-Length HTTP header.")
-
-
-def _content_encoding(headers: Headers) -> str | None:
-    """The Content-Encoding without its ``aws-chunked`` tokens, which belong to the transfer and not to the object."""
-    value = ",".join(headers.all("content-encoding"))
-    tokens = [token.strip() for token in value.split(",")]
-    kept = [token for token in tokens if token.lower() != "aws-chunked"]
-    if len(kept) == len(tokens):
-        return value or None
-    return ",".join(kept) or None
 
 
 def _content_md5(headers: Headers) -> str | None:

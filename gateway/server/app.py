@@ -88,9 +88,7 @@ class SealgateApp:
         """Close what :meth:`start` opened, and forget every key."""
         await self._opened.aclose()
 
-    def _sources_by_rule(
-        self, rules: tuple[EncryptionRule, ...], resolved: Resolved
-    ) -> dict[str, CustomerKeySource]:
+    def _sources_by_rule(self, rules: tuple[EncryptionRule, ...], resolved: Resolved) -> dict[str, CustomerKeySource]:
         """Each ``sse-c`` rule's keys; rules with the same customer key and derivation share one source."""
         settings = customer_key_settings(self._config)
         made: dict[tuple[str, bool], CustomerKeySource] = {

@@ -11,7 +11,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 import structlog
 from aiohttp import web
 
-from gateway.server.connection import ConnectionInfo, peer_address, plain_address
+from gateway.server.connection import ConnectionInfo, peer_address, plain_address, stream_transport
 from gateway.server.early_answer import new_request_id
 from gateway.server.plain_http import PlainHttpRefusal, refuse, report_refusal
 from gateway.server.protocol import GatewayProtocol
@@ -49,8 +49,7 @@ class ProxyProtocolFront(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Look at the peer; one that is not trusted may say what it likes."""
-        if not isinstance(transport, asyncio.Transport):
-            raise TypeError("internal error: a stream transport is needed")
+        transport = stream_transport(transport)
         self._since = asyncio.get_running_loop().time()
         self._transport = transport
         if not self._serving.table.add(self):
@@ -190,8 +189,7 @@ class _PeerCheck(asyncio.Protocol):
         self._networks = networks
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        if not isinstance(transport, asyncio.Transport):
-            raise TypeError("internal error: a stream transport is needed")
+        transport = stream_transport(transport)
         protocol: asyncio.Protocol
         if is_trusted(peer_address(transport), self._networks):
             protocol = ForwardedProtocol(self._server, self._serving, self._listener, self._networks)

@@ -21,15 +21,13 @@ class ClientBody:
     """The body of one request.
 
     Args:
-        http: the request; its body has not been read.
         verified: who sent it, and how its payload is signed.
-        exchange: counts the bytes read.
+        source: the bytes as they come in; nothing was taken yet.
     """
 
-    def __init__(self, http: web.BaseRequest, verified: VerifiedRequest, exchange: Exchange) -> None:
-        self._http = http
+    def __init__(self, verified: VerifiedRequest, source: AsyncIterator[bytes]) -> None:
         self._verified = verified
-        self._exchange = exchange
+        self._source = source
         info = verified.request.operation.info
         self.claims: PayloadClaims = parse_claims(
             verified.request.raw.headers, verified.content_sha256, requires_length=info.takes_body
@@ -60,10 +58,8 @@ class ClientBody:
             S3Error: the body is not what its claims say.
         """
         reader = PayloadReader(self.claims, self._verified.chunk_signer)
-        await accept_body(self._http)
         withheld = b""
-        async for data in self._http.content.iter_any():
-            self._exchange.bytes_in += len(data)
+        async for data in self._source:
             for piece in reader.feed(data):
                 if withheld:
                     yield withheld
@@ -71,6 +67,19 @@ class ClientBody:
         self.payload = reader.finish()
         if withheld:
             yield withheld
+
+
+async def received(http: web.BaseRequest, exchange: Exchange) -> AsyncIterator[bytes]:
+    """The body as the client sends it, which it is told to do now if it waits for that.
+
+    Args:
+        http: the request; its body has not been read.
+        exchange: counts the bytes read.
+    """
+    await accept_body(http)
+    async for data in http.content.iter_any():
+        exchange.bytes_in += len(data)
+        yield data
 
 
 async def accept_body(http: web.BaseRequest) -> None:

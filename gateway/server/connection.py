@@ -4,7 +4,7 @@ import asyncio
 import ssl
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
-from typing import Literal
+from typing import Literal, cast
 
 from cryptography import x509
 
@@ -34,6 +34,11 @@ class ConnectionInfo:
     client_address: str
     tls_version: str | None = None
     client_certificate: str | None = None
+
+
+def stream_transport(transport: asyncio.BaseTransport) -> asyncio.Transport:
+    """``transport`` as what it is; uvloop's TLS transport behaves like one and does not inherit from it."""
+    return cast(asyncio.Transport, transport)
 
 
 def peer_address(transport: asyncio.BaseTransport) -> IPv4Address | IPv6Address | None:

@@ -66,9 +66,7 @@ class Pipeline:
                 close=not http.content.is_eof(),
             )
 
-    async def _serve(
-        self, http: web.BaseRequest, connection: ConnectionInfo, exchange: Exchange
-    ) -> web.StreamResponse:
+    async def _serve(self, http: web.BaseRequest, connection: ConnectionInfo, exchange: Exchange) -> web.StreamResponse:
         services = self._services
         request = parse_request(receive(http, connection, exchange.request_id), services.domains)
         exchange.note_request(request)

@@ -18,7 +18,7 @@ from urllib.parse import unquote_plus
 import structlog
 
 from gateway.errors import S3Error
-from gateway.server.connection import UNIX_CLIENT, peer_address
+from gateway.server.connection import UNIX_CLIENT, peer_address, stream_transport
 from gateway.server.early_answer import new_request_id, render_early_answer
 from gateway.server.serving import Serving
 
@@ -136,8 +136,7 @@ class PlainHttpRefusal(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Start the clock."""
-        if not isinstance(transport, asyncio.Transport):
-            raise TypeError("internal error: a stream transport is needed")
+        transport = stream_transport(transport)
         self._transport = transport
         self._since = asyncio.get_running_loop().time()
         if self._client_address is None:

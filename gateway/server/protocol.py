@@ -18,7 +18,7 @@ from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 from aiohttp.web_protocol import ERROR, RequestHandler
 
 from gateway.errors import S3Error
-from gateway.server.connection import ConnectionInfo, describe_connection
+from gateway.server.connection import ConnectionInfo, describe_connection, stream_transport
 from gateway.server.early_answer import early_answer, internal_error, new_request_id
 from gateway.server.limits import too_many_requests
 from gateway.server.progress import WriteProgress
@@ -117,8 +117,7 @@ class GatewayProtocol(RequestHandler):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Register the connection; the clock of its first header section starts."""
-        if not isinstance(transport, asyncio.Transport):
-            raise TypeError("internal error: a stream transport is needed")
+        transport = stream_transport(transport)
         super().connection_made(transport)
         self._wire = transport
         self._head_since = self._received_at = self._loop.time()

@@ -18,6 +18,7 @@ _NOT_FORWARDED = frozenset(
      "location"}
 )  # fmt: skip
 
+
 def error_response(error: GatewayError, exchange: Exchange, method: str, resource: str, *, close: bool) -> web.Response:
     """S3's answer for an error of the gateway.
 

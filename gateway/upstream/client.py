@@ -86,10 +86,16 @@ class UpstreamClient:
             await session.close()
 
     @asynccontextmanager
-    async def send(self, request: UpstreamRequest, credentials: CredentialSource) -> AsyncIterator[UpstreamResponse]:
+    async def send(
+        self, request: UpstreamRequest, credentials: CredentialSource | None
+    ) -> AsyncIterator[UpstreamResponse]:
         """Send ``request``; the answer is valid inside the ``async with`` block.
 
         Leaving the block before the answer was read to its end closes the connection.
+
+        Args:
+            request: what to ask.
+            credentials: what to sign with; None leaves the request unsigned, as a CORS preflight is.
 
         Raises:
             S3Error: the request can not be sent, or its region can not be served; whatever the source of a streamed
@@ -104,7 +110,7 @@ class UpstreamClient:
         finally:
             await answered.close()
 
-    async def _answered(self, request: UpstreamRequest, credentials: CredentialSource) -> Exchange:
+    async def _answered(self, request: UpstreamRequest, credentials: CredentialSource | None) -> Exchange:
         """The answer to ``request`` from the region that its bucket is in."""
         region = await self._region_for(request, credentials)
         answered = await self._persist(request, credentials, region)
@@ -122,7 +128,7 @@ class UpstreamClient:
             )
         return answered
 
-    async def _persist(self, request: UpstreamRequest, credentials: CredentialSource, region: str) -> Exchange:
+    async def _persist(self, request: UpstreamRequest, credentials: CredentialSource | None, region: str) -> Exchange:
         """The answer to ``request``, after as many attempts as are harmless and wanted."""
         for retry in range(self._settings.retries):
             outcome = await self._attempt(request, credentials, region)
@@ -136,10 +142,10 @@ class UpstreamClient:
         return _answer_of(await self._attempt(request, credentials, region))
 
     async def _attempt(
-        self, request: UpstreamRequest, credentials: CredentialSource, region: str
+        self, request: UpstreamRequest, credentials: CredentialSource | None, region: str
     ) -> Exchange | Failure:
         """Sign ``request`` for ``region`` and send it once."""
-        credential = await credentials.current()
+        credential = None if credentials is None else await credentials.current()
         session = self._session
         if session is None:
             raise UpstreamUnavailable("the gateway is shutting down")
@@ -148,7 +154,7 @@ class UpstreamClient:
         headers = sign_request(request, framing, location, credential=credential, region=region, now=self._clock())
         return await exchange(session, self._settings, self._observer, request, framing, location, headers)
 
-    async def _region_for(self, request: UpstreamRequest, credentials: CredentialSource) -> str:
+    async def _region_for(self, request: UpstreamRequest, credentials: CredentialSource | None) -> str:
         """The region to sign for: the bucket's, as far as it is known or has to be.
 
         A streamed body can not be sent again after a refusal, so its bucket's region is asked for first.
@@ -163,7 +169,7 @@ class UpstreamClient:
             await self._probe(bucket, credentials)
         return self._regions.region_of(bucket) or self._settings.region
 
-    async def _probe(self, bucket: str, credentials: CredentialSource) -> None:
+    async def _probe(self, bucket: str, credentials: CredentialSource | None) -> None:
         """Learn the region of ``bucket``; one question at a time for each bucket."""
         lock = self._probes.setdefault(bucket, asyncio.Lock())
         async with lock:
@@ -173,7 +179,7 @@ class UpstreamClient:
             finally:
                 self._probes.pop(bucket, None)
 
-    async def _ask_region(self, bucket: str, credentials: CredentialSource) -> None:
+    async def _ask_region(self, bucket: str, credentials: CredentialSource | None) -> None:
         head = UpstreamRequest(Operation.HEAD_BUCKET, "HEAD", bucket, None, EMPTY_QUERY, Headers(), EmptyBody())
         region = self._settings.region
         outcome = await self._attempt(head, credentials, region)

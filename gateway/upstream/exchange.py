@@ -200,7 +200,8 @@ def _understood(error: Exception) -> tuple[Fault, str | None]:
         case aiohttp.ClientSSLError():
             return Fault.FINAL, "no TLS connection to the upstream server came about"
         case aiohttp.ClientConnectorError():
-            return Fault.NOT_SENT, f"the upstream server can not be reached: {error.os_error.strerror}"
+            reason = error.os_error.strerror or type(error.os_error).__name__
+            return Fault.NOT_SENT, f"the upstream server can not be reached: {reason}"
         case aiohttp.ConnectionTimeoutError():
             return Fault.FINAL, "no connection to the upstream server came about in time"
         case TimeoutError():

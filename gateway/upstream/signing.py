@@ -85,11 +85,11 @@ def sign_request(
     framing: Framing,
     location: Location,
     *,
-    credential: Credential,
+    credential: Credential | None,
     region: str,
     now: datetime,
 ) -> Headers:
-    """The header fields to send, signed.
+    """The header fields to send, signed; unsigned without a credential.
 
     Raises:
         S3Error: InvalidArgument for a field value that can not be sent unchanged.
@@ -102,9 +102,19 @@ def sign_request(
     headers = Headers(fields)
     if framing.trailer is not None and isinstance(request.body, StreamedBody):
         headers = headers.replacing(_chunked_fields(headers, request.body.size, framing.trailer))
-    signed = sign_headers(
-        request.method, location.path, location.query, headers, credential, region, _SERVICE, now, framing.payload_hash
-    )
+    signed = headers
+    if credential is not None:
+        signed = sign_headers(
+            request.method,
+            location.path,
+            location.query,
+            headers,
+            credential,
+            region,
+            _SERVICE,
+            now,
+            framing.payload_hash,
+        )
     if framing.content_length is None:
         return signed
     # Not signed: it describes the connection's framing, and some proxies in front of S3 servers rewrite it.

@@ -19,13 +19,11 @@ from gateway.server.handlers.encryption import new_object_encryption
 from gateway.server.handlers.multipart import part_is_proven, plan_for_upload
 from gateway.server.handlers.refusal import Refusal, cannot_copy, pass_refusal
 from gateway.server.handlers.result_proof import proven_by_head
-from gateway.server.handlers.stream_copy import Source, remove_version, stream_object, stream_part
+from gateway.server.handlers.stream_copy import COPY_SOURCE, Source, remove_version, stream_object, stream_part
 from gateway.server.handlers.write import note_written
 from gateway.server.respond import send_buffered
 from gateway.server.xml_answer import MAX_RESULT_BYTES, checked_xml
 from gateway.upstream.response import UpstreamResponse
-
-COPY_SOURCE = "x-amz-copy-source"
 
 _BAD_REQUEST = 400
 
@@ -138,4 +136,3 @@ async def _silent_success(
     call.services.copies.note_unproven(call.request.operation, planned.mode)
     call.services.metrics.copy_unproven(planned.mode)
     return None if version == "null" else version
-

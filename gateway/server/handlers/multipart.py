@@ -28,9 +28,7 @@ from gateway.upstream.body import EmptyBody
 from gateway.upstream.request import UpstreamRequest
 from gateway.upstream.response import UpstreamResponse
 
-_CONTINUES_UPLOAD = frozenset(
-    {Operation.UPLOAD_PART, Operation.UPLOAD_PART_COPY, Operation.COMPLETE_MULTIPART_UPLOAD}
-)
+_CONTINUES_UPLOAD = frozenset({Operation.UPLOAD_PART, Operation.UPLOAD_PART_COPY, Operation.COMPLETE_MULTIPART_UPLOAD})
 
 
 async def create_upload(call: Call) -> web.StreamResponse:
@@ -191,4 +189,3 @@ async def about_upload(call: Call) -> web.StreamResponse:
         if body:
             body = replace_text(body, {"UploadId": upload_id.render()})
         return await send_buffered(call.http, call.exchange, answer.status, answer.headers, body)
-

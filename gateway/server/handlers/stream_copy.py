@@ -29,6 +29,7 @@ from gateway.upstream.response import UpstreamResponse
 
 _NOT_MODIFIED = 304
 _PRECONDITION_FAILED = 412
+COPY_SOURCE = "x-amz-copy-source"
 _RANGE = "x-amz-copy-source-range"
 
 CopyResult = Literal["CopyObjectResult", "CopyPartResult"]
@@ -47,8 +48,13 @@ class Source:
     customer: CustomerKeyHeaders | None
 
     def copy_headers(self) -> Headers:
-        """The source's key as a copy request carries it."""
-        return Headers() if self.customer is None else Headers(self.customer.render_copy_source())
+        """The source and its key as a copy request carries them.
+
+        The name is rendered anew: a server that reads the client's spelling in another way would copy another object than
+        the one that was decided on.
+        """
+        key = () if self.customer is None else self.customer.render_copy_source()
+        return Headers(((COPY_SOURCE, self.place.render()), *key))
 
     def read_headers(self) -> Headers:
         """The source's key as a GET carries it."""
@@ -182,9 +188,7 @@ async def _source_tagging(call: Call, source: Source) -> Headers:
         return copied_tagging(body) if is_success(answer.status) else Headers()
 
 
-def _result(
-    call: Call, element: CopyResult, found: UpstreamResponse, answer: UpstreamResponse
-) -> web.StreamResponse:
+def _result(call: Call, element: CopyResult, found: UpstreamResponse, answer: UpstreamResponse) -> web.StreamResponse:
     """S3's answer to a copy, from the answer to the upload that did it."""
     date = answer.headers.get("date")
     modified = call.services.now() if date is None else parsedate_to_datetime(date)

@@ -1,10 +1,11 @@
 """From the client's verified body to the body that goes upstream."""
 
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from gateway.s3.checksums import Algorithm
 from gateway.s3.headers import Headers
-from gateway.server.client_body import ClientBody
+from gateway.server.client_body import ClientBody, received
 from gateway.server.handlers.call import Call
 from gateway.upstream.body import Body, BufferedBody, EmptyBody, StreamedBody
 
@@ -18,7 +19,7 @@ class UploadBody:
 
     Attributes:
         body: the body.
-        headers: the fields that describe it: content encoding and checksums.
+        headers: the checksum of it that is known by now.
         payload_sha256: its SHA-256 in hexadecimal, when the client stated it.
     """
 
@@ -27,18 +28,22 @@ class UploadBody:
     payload_sha256: str | None
 
 
-async def object_data(call: Call) -> UploadBody:
+async def object_data(call: Call, source: AsyncIterator[bytes] | None = None) -> UploadBody:
     """The data of an object or a part; small ones are read and verified at once, others stream.
+
+    Args:
+        call: the request.
+        source: where the data come from, when that is not the request's body.
 
     Raises:
         S3Error: the client's claims about the body are malformed, or a small body is not what they say.
     """
-    client = ClientBody(call.http, call.authorized.verified, call.exchange)
+    client = ClientBody(call.authorized.verified, source or received(call.http, call.exchange))
     if client.claims.payload_size <= BUFFERED_BODY_BYTES:
         return await _read(client, BUFFERED_BODY_BYTES)
     claims = client.claims
     streamed = StreamedBody(claims.payload_size, client.pieces(), claims.trailer)
-    return UploadBody(streamed, _described(claims.content_encoding, None, None), claims.content_sha256.digest)
+    return UploadBody(streamed, Headers(), claims.content_sha256.digest)
 
 
 async def document(call: Call, limit: int) -> UploadBody:
@@ -53,7 +58,7 @@ async def document(call: Call, limit: int) -> UploadBody:
     """
     if not call.request.operation.info.takes_body:
         return UploadBody(EmptyBody(), Headers(), None)
-    return await _read(ClientBody(call.http, call.authorized.verified, call.exchange), limit)
+    return await _read(ClientBody(call.authorized.verified, received(call.http, call.exchange)), limit)
 
 
 async def _read(client: ClientBody, limit: int) -> UploadBody:
@@ -62,15 +67,10 @@ async def _read(client: ClientBody, limit: int) -> UploadBody:
     value = None
     if claims.trailer is not None and client.payload is not None:
         value = client.payload.checksums[claims.trailer]
-    headers = _described(claims.content_encoding, claims.trailer, value)
+    headers = _described(claims.trailer, value)
     return UploadBody(BufferedBody(data), headers, claims.content_sha256.digest)
 
 
-def _described(content_encoding: str | None, algorithm: Algorithm | None, value: str | None) -> Headers:
+def _described(algorithm: Algorithm | None, value: str | None) -> Headers:
     """A checksum that came in a trailer and is known now goes upstream as a header field."""
-    fields = []
-    if content_encoding:
-        fields.append(("content-encoding", content_encoding))
-    if algorithm is not None and value is not None:
-        fields.append((algorithm.header, value))
-    return Headers(fields)
+    return Headers() if algorithm is None or value is None else Headers(((algorithm.header, value),))

@@ -1,5 +1,7 @@
 """PutObject: one object, encrypted as its rule says, visible upstream only when every claim of the client was verified."""
 
+from collections.abc import Awaitable, Callable
+
 from aiohttp import web
 
 from gateway.modes.plan import plan
@@ -7,9 +9,12 @@ from gateway.policy.rules import ModeName
 from gateway.server.handlers.call import Call, is_success, require_proof
 from gateway.server.handlers.encryption import new_object_encryption
 from gateway.server.handlers.refusal import pass_refusal
-from gateway.server.handlers.upload_body import object_data
+from gateway.server.handlers.upload_body import UploadBody, object_data
 from gateway.server.key_ring import ObjectKey
 from gateway.server.respond import stream
+from gateway.upstream.response import UpstreamResponse
+
+Reply = Callable[[UpstreamResponse], Awaitable[web.StreamResponse]]
 
 
 async def put_object(call: Call) -> web.StreamResponse:
@@ -18,7 +23,20 @@ async def put_object(call: Call) -> web.StreamResponse:
     Raises:
         GatewayError: the body, the vault or the upstream failed; no object was written.
     """
-    body = await object_data(call)
+    return await put_data(call, await object_data(call), lambda answer: stream(call.http, call.exchange, answer))
+
+
+async def put_data(call: Call, body: UploadBody, reply: Reply) -> web.StreamResponse:
+    """Write one object.
+
+    Args:
+        call: the request.
+        body: the object's data.
+        reply: gives the client its answer to a success that was proven.
+
+    Raises:
+        GatewayError: the body, the vault or the upstream failed; no object was written.
+    """
     encryption, object_key = await new_object_encryption(call)
     planned = plan(call.authorized, encryption).adding(body.headers)
     async with call.send(planned, body.body, payload_sha256=body.payload_sha256) as answer:
@@ -27,7 +45,7 @@ async def put_object(call: Call) -> web.StreamResponse:
             return await pass_refusal(call, answer)
         require_proof(call, planned.mode, proven=planned.proven_by(answer.headers))
         note_written(call, planned.mode, object_key)
-        return await stream(call.http, call.exchange, answer)
+        return await reply(answer)
 
 
 def note_written(call: Call, mode: ModeName, object_key: ObjectKey | None) -> None:
