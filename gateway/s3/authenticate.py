@@ -139,8 +139,7 @@ def _verified(
         chunk_signer = ChunkSigner(
             key, claim.scope.render(), claim.timestamp, claim.signature, claim.scope.access_key_id
         )
-    signed_at = sigv4.parse_timestamp(claim.timestamp)
-    return VerifiedRequest(request, identity, auth_type, sigv4.ALGORITHM, content_sha256, chunk_signer, signed_at)
+    return VerifiedRequest(request, identity, auth_type, sigv4.ALGORITHM, content_sha256, chunk_signer, claim.signed_at)
 
 
 def _verified_v2(request: S3Request, identity: Identity, auth_type: AuthType) -> VerifiedRequest:

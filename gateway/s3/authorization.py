@@ -38,6 +38,7 @@ def parse_authorization(headers: Headers, now: datetime, max_skew_seconds: int) 
     return SignatureClaim(
         scope=scope,
         timestamp=timestamp,
+        signed_at=moment,
         signed_headers=parse_signed_headers(components["SignedHeaders"]),
         signature=components["Signature"],
         payload_hash=",".join(headers.all(CONTENT_SHA256)),

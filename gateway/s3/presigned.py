@@ -71,6 +71,7 @@ def parse_presigned(query: Query, headers: Headers, now: datetime, max_skew_seco
     return SignatureClaim(
         scope=scope,
         timestamp=timestamp,
+        signed_at=moment,
         signed_headers=parse_signed_headers(values["X-Amz-SignedHeaders"]),
         signature=values["X-Amz-Signature"],
         payload_hash=_payload_hash(query, headers),

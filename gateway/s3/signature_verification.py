@@ -1,8 +1,9 @@
 """Does a Signature Version 4 match the request that carries it, and whose is it?"""
 
 import hmac
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 from gateway.redact import SecretBytes, SecretStr
 from gateway.s3 import sigv4
@@ -28,6 +29,7 @@ class SignatureClaim:
     Attributes:
         scope: who signs, for which day and region.
         timestamp: when, ``YYYYMMDDTHHMMSSZ``.
+        signed_at: the same moment.
         signed_headers: lower-case names, sorted.
         signature: hexadecimal.
         payload_hash: the last line of the canonical request.
@@ -37,6 +39,7 @@ class SignatureClaim:
 
     scope: CredentialScope
     timestamp: str
+    signed_at: datetime
     signed_headers: tuple[str, ...]
     signature: str
     payload_hash: str
@@ -102,17 +105,13 @@ def _check_signed_headers(raw: RawRequest, signed_headers: tuple[str, ...]) -> N
 
 
 def _mismatch(raw: RawRequest, claim: SignatureClaim, key: SecretBytes) -> tuple[str, str] | None:
-    """None when the signature is right, else the string to sign and the canonical request it was compared with.
-
-    The path is tried as sent, then re-encoded: some clients send ``+ ( ) ! * ' , : = @`` raw and sign them encoded.
-    Both forms name the same object key.
-    """
+    """None when the signature is right, else the string to sign and the canonical request it was compared with."""
     missing = not raw.headers.names().issuperset(claim.signed_headers)
     query = sigv4.canonical_query(raw.raw_query, without=claim.unsigned_parameters)
     signature = sigv4.to_bytes(claim.signature)
     scope = claim.scope.render()
     string_to_sign = canonical = ""
-    for path in dict.fromkeys((raw.raw_path or "/", sigv4.canonical_path(raw.raw_path))):
+    for path in _signed_paths(raw.raw_path):
         canonical = sigv4.canonical_request(
             raw.method, path, query, raw.headers, claim.signed_headers, claim.payload_hash
         )
@@ -120,3 +119,14 @@ def _mismatch(raw: RawRequest, claim: SignatureClaim, key: SecretBytes) -> tuple
         if hmac.compare_digest(sigv4.sign(key, string_to_sign).encode(), signature) and not missing:
             return None
     return string_to_sign, canonical
+
+
+def _signed_paths(raw_path: str) -> Iterator[str]:
+    """The path as sent, then re-encoded: some clients send ``+ ( ) ! * ' , : = @`` raw and sign them encoded.
+
+    Both forms name the same object key.
+    """
+    yield raw_path
+    canonical = sigv4.canonical_path(raw_path)
+    if canonical != raw_path:
+        yield canonical

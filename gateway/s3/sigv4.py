@@ -45,7 +45,7 @@ UNSIGNED_HEADERS = frozenset(
 SIGNING_KEY_CACHE_SIZE = 1024
 
 _TIMESTAMP_FORMAT = "%Y%m%dT%H%M%SZ"
-_TIMESTAMP = re.compile(r"([0-9]{4})([0-9]{2})([0-9]{2})T([0-9]{2})([0-9]{2})([0-9]{2})Z", re.ASCII)
+_TIMESTAMP = re.compile(r"[0-9]{8}T[0-9]{6}Z", re.ASCII)
 _UNRESERVED = "-_.~"
 _NOTHING_TO_ENCODE = re.compile(r"[A-Za-z0-9\-_.~]*", re.ASCII)
 _BLANKS = re.compile(r"[ \t]+")
@@ -64,12 +64,10 @@ def to_bytes(text: str) -> bytes:
 
 def parse_timestamp(value: str) -> datetime | None:
     """The moment that ``YYYYMMDDTHHMMSSZ`` names, or None when ``value`` is not of that form."""
-    match = _TIMESTAMP.fullmatch(value)
-    if match is None:
+    if not _TIMESTAMP.fullmatch(value):
         return None
-    year, month, day, hour, minute, second = (int(group) for group in match.groups())
     try:
-        return datetime(year, month, day, hour, minute, second, tzinfo=UTC)
+        return datetime.fromisoformat(value)
     except ValueError:
         return None
 

@@ -1,6 +1,7 @@
 """Verification of one claim: which fields must be signed, which texts are tried, and the work done for strangers."""
 
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 
@@ -13,6 +14,7 @@ from gateway.s3.headers import Headers
 from gateway.s3.request import RawRequest
 from gateway.s3.signature_verification import SignatureClaim, check_session_token, parse_signed_headers, verify_claim
 
+NOW = datetime(2013, 5, 24, tzinfo=UTC)
 SECRET = SecretStr("secret")
 ALICE = Identity("alice", Credential("AKID", SECRET))
 SCOPE = CredentialScope("AKID", "20130524", "us-east-1")
@@ -25,7 +27,7 @@ def claim_for(raw: RawRequest, path: str | None = None, signed: tuple[str, ...] 
         raw.method, path or raw.raw_path, sigv4.canonical_query(raw.raw_query), raw.headers, signed, "UNSIGNED-PAYLOAD"
     )
     signature = sigv4.sign(KEY, sigv4.string_to_sign("20130524T000000Z", SCOPE.render(), canonical))
-    return SignatureClaim(SCOPE, "20130524T000000Z", signed, signature, "UNSIGNED-PAYLOAD", None)
+    return SignatureClaim(SCOPE, "20130524T000000Z", NOW, signed, signature, "UNSIGNED-PAYLOAD", None)
 
 
 def refusal(raw: RawRequest, claim: SignatureClaim) -> S3Error:
