@@ -37,23 +37,23 @@ class Upstream(Section):
         default=False, description="Whether an `http://` endpoint is used: data then crosses the network in clear."
     )
     connect_timeout_seconds: Seconds = Field(
-        default=10.0, description="Longest wait for a connection, for a free one too."
+        default=5.0, description="Longest wait for a connection, for a free one too."
     )
     first_byte_timeout_seconds: Seconds = Field(
-        default=120.0, description="Longest wait for an answer to begin after the request was sent."
+        default=60.0, description="Longest wait for an answer to begin after the request was sent."
     )
     idle_timeout_seconds: Seconds = Field(
         default=60.0, description="Longest silence within a body in either direction."
     )
     maximum_connections: Annotated[int, Field(ge=1, le=65_535)] = Field(
-        default=256, description="Most connections of one worker to the server."
+        default=512, description="Most connections of one worker to the server."
     )
     keepalive_seconds: Seconds = Field(
         default=10.0,
         description="How long an unused connection is kept: less than the server keeps it, or writes fail at times.",
     )
     maximum_retries: Annotated[int, Field(ge=0, le=10)] = Field(
-        default=2, description="Most repetitions of a request that may be sent twice without harm."
+        default=3, description="Most repetitions of a request that may be sent twice without harm."
     )
 
     @property

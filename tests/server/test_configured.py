@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway.admin.settings import AdminSettings
 from gateway.config.load import load_config
 from gateway.config.model import Config
 from gateway.errors import ConfigError
@@ -12,6 +13,7 @@ from gateway.redact import SecretStr
 from gateway.server.addresses import TcpAddress, UnixAddress
 from gateway.server.configured import server_settings
 from gateway.server.listeners import BalancerListener, HttpsListener, LoopbackListener, RefusingListener
+from gateway.server.runtime import ServerSettings
 
 EXAMPLE = Path(__file__).parents[2] / "config" / "sealgate.example.yaml"
 
@@ -93,3 +95,10 @@ def test_process(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
     assert (made.max_header_bytes, made.max_header_count, made.max_connections) == (20_001, 22, 23)
     assert made.max_concurrent_requests == 24
     assert (made.header_seconds, made.idle_seconds, made.body_seconds) == (25.0, 26.0, 27.0)
+
+
+def test_defaults_are_those_of_the_server_room() -> None:
+    """A default exists twice; both are the same."""
+    config = load_config(EXAMPLE.parent / "profiles" / "sidecar.yaml")
+    settings = server_settings(config)
+    assert settings == ServerSettings(settings.listeners, admin=AdminSettings())
