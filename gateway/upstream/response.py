@@ -1,7 +1,7 @@
 """The answer of the upstream while it is read."""
 
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 import aiohttp
 
@@ -23,7 +23,7 @@ class UpstreamResponse:
         self._content = response.content
         self._ahead: deque[bytes] = deque()
 
-    async def iter_chunks(self) -> AsyncIterator[bytes]:
+    async def iter_chunks(self) -> AsyncGenerator[bytes, None]:
         """The body as it arrives. While nobody asks for more, no more than a small buffer is taken from the server.
 
         Raises:

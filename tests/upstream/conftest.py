@@ -29,6 +29,7 @@ class Observed:
     requests: list[tuple[str, int | str]] = field(default_factory=list)
     retries: list[tuple[str, str]] = field(default_factory=list)
     first_bytes: list[str] = field(default_factory=list)
+    retried: asyncio.Event = field(default_factory=asyncio.Event)
 
     def on_request(self, operation: str, status: int | str, seconds: float) -> None:
         assert seconds >= 0
@@ -40,9 +41,10 @@ class Observed:
 
     def on_retry(self, operation: str, reason: str) -> None:
         self.retries.append((operation, reason))
+        self.retried.set()
 
 
-def make_request(  # noqa: D103
+def make_request(
     operation: Operation = Operation.GET_OBJECT,
     body: Body | None = None,
     *,

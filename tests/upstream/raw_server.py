@@ -1,6 +1,7 @@
 """An HTTP server that does exactly what a test says, byte by byte, and remembers what it was sent."""
 
 import asyncio
+import ssl
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
@@ -17,7 +18,7 @@ class Seen:
     method: str
     target: str
     headers: Headers
-    body: bytes = b""
+    body: bytearray = field(default_factory=bytearray)
     ended: bool = False
 
 
@@ -31,7 +32,7 @@ class Turn:
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
 
-    async def read_body(self, limit: int | None = None) -> bytes:
+    async def read_body(self, limit: int | None = None) -> bytearray:
         """Read the body that Content-Length announces, or ``limit`` bytes of it, or until the client goes away."""
         wanted = int(self.seen.headers.get("content-length", "0") or "0")
         wanted = wanted if limit is None else min(limit, wanted)
@@ -70,6 +71,7 @@ class RawServer:
     """Listens on loopback; ``behave`` is called for each request in turn."""
 
     behave: Behave
+    tls: ssl.SSLContext | None = None
     seen: list[Seen] = field(default_factory=list)
     connections: int = 0
     port: int = 0
@@ -78,10 +80,10 @@ class RawServer:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"{'http' if self.tls is None else 'https'}://127.0.0.1:{self.port}"
 
     async def start(self) -> None:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=self.tls)
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def stop(self) -> None:

@@ -78,7 +78,9 @@ async def test_a_streamed_body_arrives_whole(
     data = b"".join(pieces)
     for _ in range(2):
         source = Source(*pieces)
-        async with client.send(make_request(Operation.PUT_OBJECT, source.body(Algorithm.CRC32)), CREDENTIALS) as response:
+        async with client.send(
+            make_request(Operation.PUT_OBJECT, source.body(Algorithm.CRC32)), CREDENTIALS
+        ) as response:
             assert response.status == 200
             assert await response.read(10) == b""
     assert server.connections == 1
@@ -118,7 +120,9 @@ async def test_a_source_that_fails_leaves_a_truncated_body_and_its_own_error(
     assert len(server.seen) <= 1
 
 
-@pytest.mark.parametrize(("size", "pieces"), [(5, [b"four"]), (0, [b"x"]), (3, [b"four"]), (4, [b"four", b"x"]), (1, [])])
+@pytest.mark.parametrize(
+    ("size", "pieces"), [(5, [b"four"]), (0, [b"x"]), (3, [b"four"]), (4, [b"four", b"x"]), (1, [])]
+)
 @pytest.mark.parametrize("payload", ["unsigned", "trailer"])
 async def test_a_body_of_another_length_than_announced_is_refused(
     make_client: MakeClient, make_server: MakeServer, size: int, pieces: list[bytes], payload: str
@@ -132,14 +136,14 @@ async def test_a_body_of_another_length_than_announced_is_refused(
     assert all(seen.ended and len(seen.body) < int(seen.headers.get("content-length") or "1") for seen in server.seen)
 
 
-async def test_other_exceptions_of_the_source_come_out_unchanged(make_client: MakeClient, make_server: MakeServer) -> None:
+async def test_other_exceptions_of_the_source_come_out_unchanged(
+    make_client: MakeClient, make_server: MakeServer
+) -> None:
     server = await make_server(record_until_end)
     client = await make_client(server.url)
     for error in (ConnectionResetError("the client went away"), TimeoutError("slow"), ValueError("odd")):
         with pytest.raises(type(error)) as caught:
-            async with client.send(
-                make_request(Operation.PUT_OBJECT, Source(b"abc", error).body(size=9)), CREDENTIALS
-            ):
+            async with client.send(make_request(Operation.PUT_OBJECT, Source(b"abc", error).body(size=9)), CREDENTIALS):
                 pytest.fail("there is no answer")
         assert caught.value is error
         await settle(client)
@@ -194,7 +198,9 @@ async def test_an_early_refusal_ends_a_body_that_the_server_does_not_take(
     assert source.asked == asked
 
 
-async def test_success_before_the_end_of_the_body_is_no_success(make_client: MakeClient, make_server: MakeServer) -> None:
+async def test_success_before_the_end_of_the_body_is_no_success(
+    make_client: MakeClient, make_server: MakeServer
+) -> None:
     async def hasty(turn: Turn) -> None:
         await turn.read_body(3)
         await turn.answer(200)
