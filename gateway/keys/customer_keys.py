@@ -162,15 +162,22 @@ class CustomerKeySource:
             raise fault
         return keys
 
-    async def version_numbers(self) -> tuple[int, ...]:
+    async def version_numbers(self, max_age_seconds: float | None = None) -> tuple[int, ...]:
         """The live versions, newest first: at least one, at most ``max_versions``. Most calls cost no request.
+
+        Args:
+            max_age_seconds: how old the list may be, where that is less than ``refresh_seconds``. A reader for whom no
+                version fits asks again with a short one: another process may have seen a rotation earlier and written
+                the object with a version that this one does not know yet.
 
         Raises:
             KeyUnavailable: the vault did not say, and its last word is too old.
         """
+        refresh_seconds = self._settings.refresh_seconds
+        max_age = refresh_seconds if max_age_seconds is None else min(refresh_seconds, max_age_seconds)
         listing = self._usable_listing()
         if listing is not None:
-            if self._age(listing) < self._settings.refresh_seconds:
+            if self._age(listing) < max_age:
                 return listing.numbers
             if self._outage:
                 # The vault was not well a moment ago: do not make every request wait for it, ask in the background.

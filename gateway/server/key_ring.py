@@ -18,6 +18,9 @@ from gateway.s3.encryption_headers import CustomerKeyHeaders
 
 #: What the vault room calls a version that is deleted or holds no 32-byte key.
 _NOT_A_KEY = frozenset({"InvalidArgument", "KMS.NotFoundException"})
+#: How old a list of versions may be, once no version on it has fitted. It bounds the requests to the vault that objects
+#: stored under foreign keys cause.
+_FRESH_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,22 +132,26 @@ class KeyRing:
         self._remembered.remember(bucket, object_key, found.version)
 
     async def _stored_keys(self, bucket: str, object_key: str) -> AsyncIterator[ObjectKey]:
-        """Every key that the object may be stored under: the remembered version, then each rule's, newest first."""
+        """Every key that the object may be stored under: the remembered version, then each rule's, newest first.
+
+        When none fits, the vault is asked for versions newer than the lists held: another process may have seen a
+        rotation earlier than this one.
+        """
         remembered = self._remembered.recall(bucket, object_key)
         tried: set[tuple[str, int]] = set()
-        for rule in self._rules:
-            if not rule.matches(bucket, object_key):
-                continue
-            source = self._sources[rule.name]
-            numbers = await source.version_numbers()
-            first = (remembered,) if remembered in numbers and remembered is not None else ()
-            for number in (*first, *numbers):
-                if (source.fingerprint, number) in tried:
-                    continue
-                tried.add((source.fingerprint, number))
-                customer_key = await _usable_version(source, number)
-                if customer_key is not None:
-                    yield _for_object(source, customer_key, bucket, object_key)
+        rules = tuple(rule for rule in self._rules if rule.matches(bucket, object_key))
+        for max_age_seconds in (None, _FRESH_SECONDS):
+            for rule in rules:
+                source = self._sources[rule.name]
+                numbers = await source.version_numbers(max_age_seconds)
+                first = (remembered,) if remembered in numbers and remembered is not None else ()
+                for number in (*first, *numbers):
+                    if (source.fingerprint, number) in tried:
+                        continue
+                    tried.add((source.fingerprint, number))
+                    customer_key = await _usable_version(source, number)
+                    if customer_key is not None:
+                        yield _for_object(source, customer_key, bucket, object_key)
 
 
 def _for_object(source: CustomerKeySource, customer_key: CustomerKey, bucket: str, object_key: str) -> ObjectKey:

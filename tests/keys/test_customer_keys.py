@@ -207,6 +207,21 @@ async def test_a_rotation_is_seen_within_the_refresh_time_and_not_by_asking_each
     assert counts.total == 5
 
 
+async def test_a_reader_can_ask_for_a_fresher_list(
+    bao: OpenBao, login: Any, source_of: MakeSource, counts: Counts
+) -> None:
+    """Another process wrote an object with version 2 before this one has seen the rotation."""
+    put_key(bao, "keys/fresher")
+    source = source_of(bao, "keys/fresher", connection=login)
+    assert await source.version_numbers() == (1,)
+    put_key(bao, "keys/fresher")
+    assert await source.version_numbers() == (1,)
+    await asyncio.sleep(0.1)
+    assert await asyncio.gather(*(source.version_numbers(max_age_seconds=0.1) for _ in range(50))) == [(2, 1)] * 50
+    assert await source.version_numbers(max_age_seconds=60) == (2, 1)
+    assert counts.total == 3  # login, and the list twice
+
+
 async def test_200_readers_at_once_are_one_request(
     bao: OpenBao, login: Any, source_of: MakeSource, counts: Counts
 ) -> None:
