@@ -84,6 +84,7 @@ REFUSED = {
     "space after": (b"5 \r\nhello\r\n0\r\n\r\n", None, "IncompleteBody"),
     "underscore": (b"0_5\r\nhello\r\n0\r\n\r\n", None, "IncompleteBody"),
     "seventeen digits": (b"00000000000000005\r\nhello\r\n0\r\n\r\n", None, "IncompleteBody"),
+    "seventeen zeros": (b"5\r\nhello\r\n" + b"0" * 17 + b"\r\n\r\n", None, "IncompleteBody"),
     "line feed alone": (b"5\nhello\r\n0\r\n\r\n", None, "IncompleteBody"),
     "header without end": (b"0" * MAX_CHUNK_HEADER_BYTES, None, "IncompleteBody"),
     "unknown extension": (b"5;a=b\r\nhello\r\n0\r\n\r\n", None, "IncompleteBody"),
@@ -284,6 +285,9 @@ SIGNED_REFUSED = {
     "trailer signature first": (
         SIGNED_HELLO.replace(TRAILER_LINE, b"").replace(SIGNATURE_LINE, SIGNATURE_LINE + TRAILER_LINE),
         "MalformedTrailerError",
+    ),
+    "trailer signature after two empty lines": (
+        SIGNED_HELLO.replace(b"==\r\n", b"==\n\r\n\r\n"), "MalformedTrailerError"
     ),
     "trailer signature twice": (SIGNED_HELLO.replace(SIGNATURE_LINE, SIGNATURE_LINE * 2), "MalformedTrailerError"),
     "trailer signature of another length": (

@@ -99,6 +99,7 @@ def test_content_is_passed_on_without_a_copy() -> None:
 def test_no_byte_of_a_boundary_is_released() -> None:
     parser = MultipartFormParser(CONTENT_TYPE)
     parser.feed(part("file", b""))
+    assert parser.feed(b"content\r\n-x") == [b"content\r\n-x"]
     assert parser.feed(b"content\r\n--94311") == [b"content"]
     assert parser.feed(b"4915616") == []
     assert parser.feed(b"x") == [b"\r\n--943114915616x"]
@@ -153,6 +154,7 @@ def test_a_form_without_a_file(fields: bytes, step: int) -> None:
 @pytest.mark.parametrize("step", [0, 1, 4096])
 def test_what_precedes_the_file_is_limited(step: int) -> None:
     """Fields, headers and boundaries count together; the file does not."""
+    assert MAX_PRE_FILE_BYTES == 20480
     overhead = len(part("key", b"") + b"\r\n" + part("file", b""))
     value = "v" * (MAX_PRE_FILE_BYTES - overhead)
     parser = MultipartFormParser(CONTENT_TYPE)

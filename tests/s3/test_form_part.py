@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.errors import S3Error
-from gateway.s3.form_part import MAX_BOUNDARY_CHARS, FormFile, parse_boundary, parse_part_headers
+from gateway.s3.form_part import FormFile, parse_boundary, parse_part_headers
 from tests.s3.chunked_bodies import outcome
 
 NAME = "Content-Disposition: form-data; name=file"
@@ -20,7 +20,7 @@ NAME = "Content-Disposition: form-data; name=file"
         ("multipart/form-data;boundary=----WebKitFormBoundary7MA4YWxk", b"----WebKitFormBoundary7MA4YWxk"),
         ("Multipart/Form-Data; Charset=utf-8; Boundary=abc", b"abc"),
         ('multipart/form-data; boundary="a b:c"; charset="utf-8"', b"a b:c"),
-        (f"multipart/form-data; boundary={'a' * MAX_BOUNDARY_CHARS}", b"a" * MAX_BOUNDARY_CHARS),
+        (f"multipart/form-data; boundary={'a' * 70}", b"a" * 70),
     ],
 )
 def test_boundaries(content_type: str, boundary: bytes) -> None:
@@ -52,7 +52,7 @@ def test_other_types_are_no_forms(content_type: str | None) -> None:
         "; boundary=a; boundary=b",
         "; boundary=a;",
         "; boundary=a, b",
-        f"; boundary={'a' * (MAX_BOUNDARY_CHARS + 1)}",
+        f"; boundary={'a' * 71}",
         "; boundary=ä",
     ],
 )

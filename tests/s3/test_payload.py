@@ -3,8 +3,10 @@
 import base64
 import hashlib
 import random
+from io import BytesIO
 
 import pytest
+from botocore.httpchecksum import AwsChunkedWrapper, Crc32Checksum
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -78,6 +80,11 @@ def test_a_plain_body_of_another_length(body: bytes, step: int) -> None:
     error = failure(claims(UNSIGNED, [FIVE]), body, step)
     assert (error.code, error.status) == ("IncompleteBody", 400)
     assert error.details == (("NumberBytesExpected", "5"), ("NumberBytesProvided", str(len(body))))
+
+
+def test_too_long_a_body_is_refused_before_it_is_passed_on() -> None:
+    with pytest.raises(S3Error, match="IncompleteBody"):
+        PayloadReader(claims(UNSIGNED, [FIVE])).feed(b"hello!")
 
 
 def test_another_sha256() -> None:
@@ -154,6 +161,17 @@ def test_signed_chunks_are_verified(content_sha256: str) -> None:
 def test_signed_chunks_need_a_verifier() -> None:
     with pytest.raises(ValueError, match="internal error"):
         PayloadReader(claims(SIGNED, [ENCODED, DECODED]))
+
+
+@pytest.mark.parametrize("step", [0, 1, 4099])
+@pytest.mark.parametrize("size", [0, 1, 8192, 8193, 30_000])
+def test_bodies_that_botocore_frames(size: int, step: int) -> None:
+    payload = random.Random(size).randbytes(size)
+    body = AwsChunkedWrapper(BytesIO(payload), Crc32Checksum, "x-amz-checksum-crc32", chunk_size=8192).read()
+    fields = [CHUNKED, ("x-amz-decoded-content-length", str(size)), CRC32_TRAILER]
+    reader = PayloadReader(claims(TRAILER, fields))
+    assert feed(reader, body, step) == payload
+    assert reader.finish().checksums == {Algorithm.CRC32: checksum(Algorithm.CRC32, payload)}
 
 
 @settings(deadline=None)
