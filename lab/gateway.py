@@ -43,6 +43,7 @@ class Gateway:
         vault: OpenBao | None = None,
         customer_keys: Mapping[str, str] | None = None,
         options: Options | None = None,
+        credentials: Credentials | None = None,
         name: str = "gateway",
     ) -> None:
         """Nothing runs yet; everything it writes is in ``directory``.
@@ -55,11 +56,12 @@ class Gateway:
             vault: a started vault, when a rule needs one.
             customer_keys: path in the vault's ``secret`` mount of each customer key.
             options: sections that are merged into the configuration.
+            credentials: what clients sign with; made up when None.
             name: for the log.
         """
         self.directory = directory
         self.ca_file = authority.ca_file
-        self.credentials = Credentials("SEALGATELABCLIENT001")
+        self.credentials = credentials or Credentials("SEALGATELABCLIENT001")
         https_port, http_port, admin_port = free_ports(3)
         self.endpoint = f"https://localhost:{https_port}"
         self.http_endpoint = f"http://127.0.0.1:{http_port}"

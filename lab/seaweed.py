@@ -95,6 +95,10 @@ class SeaweedFS(S3Server):
     def kill(self) -> None:
         self._process.kill()
 
+    def files_of(self, bucket: str) -> list[Path]:
+        """The volume files that the objects of a bucket are in."""
+        return list((self.directory / "data").glob(f"{bucket}_*.dat"))
+
     def _stores(self) -> bool:
         client = self.client(retries={"total_max_attempts": 1})
         try:
