@@ -28,6 +28,8 @@ async def bucket_findings(upstream: UpstreamCheck, rules: Sequence[EncryptionRul
         upstream: after it asked with the credentials.
         rules: the encryption rules in order.
     """
+    if not upstream.reached:
+        return
     for bucket in sorted(sse_c_buckets(rules, upstream.buckets)):
         subject = f"bucket {bucket}"
         try:

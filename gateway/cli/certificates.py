@@ -104,9 +104,10 @@ def _public_key(path: str, options: HttpsListener) -> tuple[bytes | None, list[F
     file = Path(options.private_key)
     password: bytes | None = None
     try:
+        content = file.read_bytes()
         if options.private_key_password is not None:
             password = local_secret(options.private_key_password).reveal().encode()
-        return _encoded(load_pem_private_key(file.read_bytes(), password).public_key()), []
+        return _encoded(load_pem_private_key(content, password).public_key()), []
     except ConfigError:
         return None, []  # the password is missing, which is told where the references are
     except OSError as error:

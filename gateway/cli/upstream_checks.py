@@ -60,6 +60,7 @@ class UpstreamCheck:
         credentials: the credentials by identity name.
 
     Attributes:
+        reached: whether the server answered, after :meth:`findings`.
         accepted: the credentials that the server accepted, after :meth:`findings`.
         buckets: the buckets that they list, after :meth:`findings`.
 
@@ -75,6 +76,7 @@ class UpstreamCheck:
         self._client = UpstreamClient(self._settings)
         self._credentials = credentials
         self._skew: timedelta | None = None
+        self.reached = False
         self.accepted: list[CredentialSource] = []
         self.buckets: set[str] = set()
 
@@ -91,7 +93,6 @@ class UpstreamCheck:
         """The server, the credentials of each identity, and the clock."""
         if not self._settings.uses_tls:
             yield warning("upstream", "is plain HTTP: data and signatures cross the network in clear")
-        reached = False
         for name, source in self._credentials.items():
             subject = f"identity {name}"
             try:
@@ -104,8 +105,8 @@ class UpstreamCheck:
             except (UpstreamUnavailable, S3Error) as error:
                 yield failure("upstream", str(error), "Check endpoint, network, and the CA bundle of the upstream.")
                 return
-            if not reached:
-                reached = True
+            if not self.reached:
+                self.reached = True
                 yield ok("upstream", f"{self._settings.endpoint} answers" + self._transport())
             yield self._credential_finding(subject, source, answer)
         if self._skew is not None:
