@@ -11,6 +11,7 @@ from aiohttp import web
 
 from gateway.errors import S3Error
 from gateway.s3.authenticate import VerifiedRequest
+from gateway.s3.operation import Operation
 from gateway.s3.payload import PayloadClaims, PayloadReader, VerifiedPayload, parse_claims
 from gateway.server.exchange import Exchange
 
@@ -28,9 +29,12 @@ class ClientBody:
     def __init__(self, verified: VerifiedRequest, source: AsyncIterator[bytes]) -> None:
         self._verified = verified
         self._source = source
-        info = verified.request.operation.info
+        operation = verified.request.operation
         self.claims: PayloadClaims = parse_claims(
-            verified.request.raw.headers, verified.content_sha256, requires_length=info.takes_body
+            verified.request.raw.headers,
+            verified.content_sha256,
+            requires_length=operation.info.takes_body,
+            covers_body=operation is not Operation.COMPLETE_MULTIPART_UPLOAD,
         )
         self.payload: VerifiedPayload | None = None
 

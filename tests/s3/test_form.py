@@ -89,6 +89,15 @@ def test_the_fields_are_known_before_the_content() -> None:
     assert parser.fields == {"key": "k"}
 
 
+@pytest.mark.parametrize("step", STEPS)
+def test_the_size_of_a_file_follows_from_the_length_of_the_form(step: int) -> None:
+    parser = MultipartFormParser(CONTENT_TYPE)
+    body = form({"key": "k"}, b"content")
+    read(parser, body, step)
+    assert body[parser.file_offset :].startswith(b"content\r\n--")
+    assert len(body) - parser.file_offset - parser.delimiter_size - len("--\r\n") == len(b"content")
+
+
 def test_content_is_passed_on_without_a_copy() -> None:
     parser = MultipartFormParser(CONTENT_TYPE)
     parser.feed(part("file", b""))
