@@ -20,7 +20,8 @@ def main(bucket: str) -> None:
     s3.put_object(Bucket=bucket, Key="2026/invoice 4711.txt", Body=INVOICE, Metadata={"customer": "4711"})
     archive = os.urandom(_ARCHIVE_BYTES)
     s3.upload_fileobj(io.BytesIO(archive), bucket, "2026/archive.bin")
-    s3.copy_object(Bucket=bucket, Key="2026/invoice copy.txt", CopySource={"Bucket": bucket, "Key": "2026/invoice 4711.txt"})
+    source = {"Bucket": bucket, "Key": "2026/invoice 4711.txt"}
+    s3.copy_object(Bucket=bucket, Key="2026/invoice copy.txt", CopySource=source)
 
     invoice = s3.get_object(Bucket=bucket, Key="2026/invoice 4711.txt")
     assert invoice["Body"].read() == INVOICE

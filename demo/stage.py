@@ -30,7 +30,7 @@ class Stage:
     gateway: Gateway
 
     def environment(self, endpoint: str) -> dict[str, str]:
-        """What the application gets: the same in front of the store and in front of the gateway, but for the endpoint."""
+        """What the application gets: the same for the store and for the gateway, but for the endpoint."""
         return {
             "AWS_ENDPOINT_URL_S3": endpoint,
             "AWS_CA_BUNDLE": str(self.gateway.ca_file),

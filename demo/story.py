@@ -121,7 +121,7 @@ class Story:
         try:
             client.put_object(Bucket="dsse-kms", Key=_KEY, Body=INVOICE)
         except ClientError as error:
-            self._line("  This store does not know dsse-kms, stores in the clear and answers 200. The application gets:")
+            self._line("  This store ignores dsse-kms, stores in the clear and answers 200. The application gets:")
             self._line(f"  {_described(error)}")
         else:
             raise AssertionError("a write without proof of its encryption succeeded")
@@ -140,7 +140,8 @@ class Story:
         gateway = self._stage.gateway
         self._head("All of it was counted")
         table = Table("metric", *MODES)
-        for metric in ("sealgate_objects_written_total", "sealgate_objects_read_total", "sealgate_encryption_injected_total"):
+        for event in ("objects_written", "objects_read", "encryption_injected"):
+            metric = f"sealgate_{event}_total"
             table.add_row(metric, *(f"{gateway.metric(metric, mode=mode):.0f}" for mode in MODES))
         self._console.print(table)
         for metric, labels in (

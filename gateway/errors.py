@@ -1,7 +1,7 @@
 """The errors of the gateway, and the S3 answer that each one becomes.
 
-Only classes that some caller branches on exist. Everything that reaches a client is an :class:`S3Error`, or is turned into
-one by :func:`as_s3_error`; ``server/respond.py`` is the one place that renders it.
+Only classes that some caller branches on exist. Everything that reaches a client is an :class:`S3Error`, or is turned
+into one by :func:`as_s3_error`; ``server/respond.py`` is the one place that renders it.
 """
 
 from collections.abc import Mapping

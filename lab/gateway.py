@@ -1,4 +1,4 @@
-"""Sealgate itself as a process of the laboratory: configured for one store and one vault, started, drained or killed."""
+"""Sealgate itself as a process of the laboratory: configured for one store and one vault."""
 
 import json
 import sys
@@ -15,9 +15,9 @@ from lab.s3_server import REGION, Credentials, S3Client, S3Server, s3_client
 
 _START_SECONDS = 60
 _POLICY = "sealgate"
-_STORE_SECRET = "SEALGATE_LAB_STORE_SECRET"  # noqa: S105 - the name of a variable
-_CLIENT_SECRET = "SEALGATE_LAB_CLIENT_SECRET"  # noqa: S105 - the name of a variable
-_VAULT_TOKEN = "SEALGATE_LAB_VAULT_TOKEN"  # noqa: S105 - the name of a variable
+_STORE_SECRET = "SEALGATE_LAB_STORE_SECRET"
+_CLIENT_SECRET = "SEALGATE_LAB_CLIENT_SECRET"
+_VAULT_TOKEN = "SEALGATE_LAB_VAULT_TOKEN"
 
 Options = Mapping[str, Any]
 

@@ -1,8 +1,8 @@
 """Modes ``sse-kms`` and ``dsse-kms``: S3 encrypts with a key that AWS KMS holds.
 
-The full key ARN is always sent: with ``aws:kms`` and no key id S3 takes the account's ``aws/s3`` key, not the bucket's own
-default key. Source: Amazon S3 User Guide, "Specifying server-side encryption with AWS KMS (SSE-KMS)" and "Using
-dual-layer server-side encryption with AWS KMS keys (DSSE-KMS)".
+The full key ARN is always sent: with ``aws:kms`` and no key id S3 takes the account's ``aws/s3`` key, not the
+bucket's own default key. Source: Amazon S3 User Guide, "Specifying server-side encryption with AWS KMS (SSE-KMS)" and
+"Using dual-layer server-side encryption with AWS KMS keys (DSSE-KMS)".
 """
 
 import json

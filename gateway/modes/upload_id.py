@@ -1,16 +1,16 @@
 """The upload ids that clients see: S3's own, followed by the encryption that the upload began with.
 
-Every part of an upload needs the very customer key that the upload began with, also when the key was rotated in the vault
-in between, when another replica serves the part, or when the gateway was restarted; and every part has to prove the
-upload's encryption, because several servers prove nothing when an upload is created. No replica keeps state, so what is
-needed travels with the one thing that every request of an upload carries: its id. S3 calls the id opaque, and clients send
-it back as it is.
+Every part of an upload needs the very customer key that the upload began with, also when the key was rotated in the
+vault in between, when another replica serves the part, or when the gateway was restarted; and every part has to prove
+the upload's encryption, because several servers prove nothing when an upload is created. No replica keeps state, so
+what is needed travels with the one thing that every request of an upload carries: its id. S3 calls the id opaque, and
+clients send it back as it is.
 
     client's id = upstream's id ".sg1-" mode "-" tag (8 hex digits) "-" version (decimal)
 
-The tag is the fingerprint of the key source for an injected customer key, the hash of the KMS key id for the KMS modes, and
-zeros otherwise; the version is the customer key's, and zero otherwise. The id needs no signature: whoever changes it can
-only spoil an upload of their own.
+The tag is the fingerprint of the key source for an injected customer key, the hash of the KMS key id for the KMS
+modes, and zeros otherwise; the version is the customer key's, and zero otherwise. The id needs no signature: whoever
+changes it can only spoil an upload of their own.
 """
 
 import hashlib
@@ -67,7 +67,8 @@ class UploadId:
     def proven_by(self, answered: Headers) -> bool:
         """Whether the answer to a part shows the upload's mode and KMS key.
 
-        Which customer key was used is the business of :class:`~gateway.modes.sse_c.SseC`, which sees the key that was sent.
+        Which customer key was used is the business of :class:`~gateway.modes.sse_c.SseC`, which sees the key that was
+        sent.
         """
         if self.mode is ModeName.NONE:
             return True

@@ -28,8 +28,8 @@ def source_conditions(requested: Headers) -> Headers:
 def copied_headers(requested: Headers, source: Headers) -> Headers:
     """The header fields of the PutObject that stands for a CopyObject.
 
-    With the metadata directive ``COPY``, which is the default, the metadata come from the source and those in the request
-    are ignored; with ``REPLACE`` it is the other way round.
+    With the metadata directive ``COPY``, which is the default, the metadata come from the source and those in the
+    request are ignored; with ``REPLACE`` it is the other way round.
     """
     replace = (requested.get("x-amz-metadata-directive") or "COPY").upper() == "REPLACE"
     kept = Headers(

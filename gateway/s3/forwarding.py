@@ -1,4 +1,4 @@
-"""Which parts of a client's request go upstream: all that describe the object, none that belong to the client's own hop.
+"""Which parts of a client's request go upstream: what describes the object, not what concerns the client's hop.
 
 The gateway signs again, so the client's signature, its time and its payload framing end here. Source: RFC 9110, section
 7.6.1 (fields that concern one connection); Amazon S3 API Reference, "Authenticating requests".

@@ -1,4 +1,4 @@
-"""The gateway put together from its configuration: vaults, identities, key sources, the upstream client, the pipeline."""
+"""The gateway put together from its configuration: vaults, identities, keys, upstream client, pipeline."""
 
 import sys
 from collections.abc import Awaitable, Callable, Mapping

@@ -1,4 +1,4 @@
-"""The body that a client sends: read with backpressure, verified while it passes, its end withheld until it is verified.
+"""The body that a client sends: read with backpressure, verified while it passes, its end withheld until then.
 
 An upload becomes visible upstream with its last byte. The last piece is therefore released only after every signature,
 checksum and length that the client stated was found right; when one is wrong the upstream request is broken off and no

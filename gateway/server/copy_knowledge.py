@@ -7,8 +7,8 @@ from gateway.s3.operation import Operation
 class CopyKnowledge:
     """Whether the server's copy is worth trying.
 
-    A server that once copied without proving the encryption will do so again, and leave an unencrypted copy for a moment
-    each time; it is not asked a second time.
+    A server that once copied without proving the encryption will do so again, and leave an unencrypted copy for a
+    moment each time; it is not asked a second time.
 
     Args:
         always_stream: never ask the server.

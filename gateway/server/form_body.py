@@ -1,8 +1,8 @@
 """The body of a POST form: first its fields, then its file.
 
-S3 needs to know an object's size before its first byte, but a form does not say the file's. It follows from the form's own
-length when the file comes last and the form ends as every browser ends it; a form that ends differently is read whole when
-it is small, and refused otherwise.
+S3 needs to know an object's size before its first byte, but a form does not say the file's. It follows from the
+form's own length when the file comes last and the form ends as every browser ends it; a form that ends differently is
+read whole when it is small, and refused otherwise.
 """
 
 from collections.abc import AsyncIterator, Mapping

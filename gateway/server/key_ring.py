@@ -1,7 +1,8 @@
 """Which customer key goes with which request.
 
-A new object takes the newest version of its rule's key. A stored SSE-C object does not say which version it was written
-with (not even HEAD works without the key), so a read tries the versions, newest first, and remembers the one that fitted.
+A new object takes the newest version of its rule's key. A stored SSE-C object does not say which version it was
+written with (not even HEAD works without the key), so a read tries the versions, newest first, and remembers the one
+that fitted.
 """
 
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -106,9 +107,9 @@ class KeyRing:
     ) -> AsyncIterator[KeyAttempt]:
         """The ways to ask for a stored object, the most likely first.
 
-        A key that the client sent is the only one tried, unless the rule overrides what clients ask for. Without one, an
-        object under an ``sse-c`` rule is asked for with the rule's keys and last without any, because it may be older than
-        the rule; any other object is first asked for without a key.
+        A key that the client sent is the only one tried, unless the rule overrides what clients ask for. Without one,
+        an object under an ``sse-c`` rule is asked for with the rule's keys and last without any, because it may be
+        older than the rule; any other object is first asked for without a key.
 
         Raises:
             KeyUnavailable: the vault did not give a key.

@@ -14,8 +14,10 @@ from gateway.upstream.response import UpstreamResponse
 #: Fields that concern the upstream connection only (RFC 9110, section 7.6.1), and the one that would lead a client past
 #: the gateway.
 _NOT_FORWARDED = frozenset(
-    {"connection", "keep-alive", "proxy-authenticate", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade",
-     "location"}
+    {
+        "connection", "keep-alive", "location", "proxy-authenticate", "proxy-connection", "te", "trailer",
+        "transfer-encoding", "upgrade",
+    }
 )  # fmt: skip
 
 

@@ -1,7 +1,7 @@
 """Successes that may turn out to be errors: S3 sends 200 early and the outcome with the last byte.
 
-CompleteMultipartUpload and the copies answer 200 at once, keep the connection alive with white space, and end with either a
-result or an ``Error`` element. Source: Amazon S3 API Reference, CompleteMultipartUpload and CopyObject.
+CompleteMultipartUpload and the copies answer 200 at once, keep the connection alive with white space, and end with
+either a result or an ``Error`` element. Source: Amazon S3 API Reference, CompleteMultipartUpload and CopyObject.
 """
 
 from collections.abc import AsyncIterator, Callable

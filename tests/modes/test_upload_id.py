@@ -33,9 +33,18 @@ def test_a_nested_id_loses_one_layer_only(upstream: str, mode: ModeName, tag: st
 
 @pytest.mark.parametrize(
     "text",
-    ["2~abc", "", "x.sg1-c-0123456-1", "x.sg1-c-0123456g-1", "x.sg1-c-01234567-01", "x.sg1-q-01234567-1", "x.sg2-c-01234567-1",
-     "x.sg1-c-01234567-1 ", "x.sg1-c-01234567-1\n"],
-)  # fmt: skip
+    [
+        "2~abc",
+        "",
+        "x.sg1-c-0123456-1",
+        "x.sg1-c-0123456g-1",
+        "x.sg1-c-01234567-01",
+        "x.sg1-q-01234567-1",
+        "x.sg2-c-01234567-1",
+        "x.sg1-c-01234567-1 ",
+        "x.sg1-c-01234567-1\n",
+    ],
+)
 def test_other_ids_are_the_upstreams_own(text: str) -> None:
     """Nothing but the exact suffix is taken for the gateway's."""
     assert parse_upload_id(text) == UploadId(text)

@@ -17,8 +17,8 @@ from gateway.upstream.body import Body, EmptyBody
 from gateway.upstream.request import UpstreamRequest
 from gateway.upstream.response import UpstreamResponse
 
-#: The largest XML or JSON document that is read from a client or from upstream, bytes. CompleteMultipartUpload with 10,000
-#: parts and a SHA-256 checksum each stays below 3 MiB.
+#: The largest XML or JSON document that is read from a client or from upstream, bytes. CompleteMultipartUpload with
+#: 10,000 parts and a SHA-256 checksum each stays below 3 MiB.
 MAX_DOCUMENT_BYTES = 4 * 1024 * 1024
 #: The largest error answer that is read from upstream, bytes.
 MAX_ERROR_BYTES = 64 * 1024
@@ -92,14 +92,14 @@ class Call:
 
 def is_success(status: int) -> bool:
     """Whether an HTTP status is a success."""
-    return 200 <= status < 300  # noqa: PLR2004 - the definition of success
+    return 200 <= status < 300
 
 
 def require_proof(call: Call, mode: ModeName, *, proven: bool) -> None:
     """Refuse a success that does not show the encryption that was asked for.
 
-    A server that does not know an encryption header ignores it and stores the data in the clear. The client must not take
-    that for success.
+    A server that does not know an encryption header ignores it and stores the data in the clear. The client must not
+    take that for success.
 
     Raises:
         S3Error: NotImplemented, which SDKs do not retry.

@@ -1,7 +1,7 @@
 """CopyObject and UploadPartCopy: by the server where it proves the encryption, otherwise streamed through the gateway.
 
-Servers differ: some refuse to copy encrypted sources, some copy and silently ignore the encryption that was asked for, some
-encrypt and do not say so. The client sees one behaviour.
+Servers differ: some refuse to copy encrypted sources, some copy and silently ignore the encryption that was asked
+for, some encrypt and do not say so. The client sees one behaviour.
 """
 
 from collections.abc import Callable
@@ -65,7 +65,8 @@ async def upload_part_copy(call: Call) -> web.StreamResponse:
     upload_id = upload_id_of(call.request.query)
     planned, _ = await plan_for_upload(call)
     copies = call.services.copies
-    # Ceph RGW 16 decodes this one header twice and aborts on a bare percent sign: such a name never reaches a server here.
+    # Ceph RGW 16 decodes this one header twice and aborts on a bare percent sign: such a name never reaches a server
+    # here.
     if copies.by_server(call.request.operation, upload_id.mode) and "%" not in source.place.object_key:
         async with call.send(planned.adding(source.copy_headers())) as answer:
             call.note_answer(answer)
@@ -125,7 +126,7 @@ def _refuses_self_copy(call: Call, place: CopySource, planned: Plan, answer: Ups
 async def _silent_success(
     call: Call, planned: Plan, answer: UpstreamResponse, on_success: Callable[[], None]
 ) -> web.StreamResponse | str | None:
-    """A copy whose answer does not state its encryption: the copy itself is asked, and made again if it does not prove it."""
+    """A copy whose answer does not state its encryption: the copy itself is asked, and else made again."""
     body = await answer.read(MAX_RESULT_BYTES)
     if parse_error(body) is not None:
         return await Refusal(answer.status, answer.headers, body).reply(call)

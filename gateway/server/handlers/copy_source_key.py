@@ -1,7 +1,7 @@
 """The customer key that the source of a copy is stored under.
 
-It is found by asking for the source itself, never by trying the copy: some servers copy under a wrong source key and leave
-garbage behind.
+It is found by asking for the source itself, never by trying the copy: some servers copy under a wrong source key and
+leave garbage behind.
 """
 
 from gateway.policy.rules import first_match

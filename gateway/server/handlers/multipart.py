@@ -37,7 +37,8 @@ async def create_upload(call: Call) -> web.StreamResponse:
     Several servers say nothing about encryption in this answer, so silence is accepted here and not at the parts.
 
     Raises:
-        GatewayError: the vault or the upstream failed, or the answer shows another encryption. No upload is left behind.
+        GatewayError: the vault or the upstream failed, or the answer shows another encryption. No upload is left
+            behind.
     """
     encryption, object_key = await new_object_encryption(call)
     planned = plan(call.authorized, encryption)
@@ -134,8 +135,9 @@ async def plan_for_upload(call: Call) -> tuple[Plan, ObjectKey | None]:
 def _refuse_foreign_upload(call: Call, upload_id: UploadId) -> None:
     """Refuse to continue an upload that did not begin through the gateway, where the rule asks for encryption.
 
-    The id of one that did says what its parts have to prove. A bare id was begun directly at the server, or was read from
-    ListMultipartUploads; nothing shows how it is encrypted, and some servers store a part under any key that comes.
+    The id of one that did says what its parts have to prove. A bare id was begun directly at the server, or was read
+    from ListMultipartUploads; nothing shows how it is encrypted, and some servers store a part under any key that
+    comes.
     """
     rule = call.authorized.rule
     if (

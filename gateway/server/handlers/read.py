@@ -15,8 +15,8 @@ from gateway.upstream.response import UpstreamResponse
 async def read_object(call: Call) -> web.StreamResponse:
     """Answer a read of one object.
 
-    The rules do not say how a stored object is encrypted; the upstream's answers do. Each attempt costs one small request
-    and no body.
+    The rules do not say how a stored object is encrypted; the upstream's answers do. Each attempt costs one small
+    request and no body.
 
     Raises:
         GatewayError: the vault or the upstream failed.

@@ -13,9 +13,9 @@ from gateway.upstream.response import UpstreamResponse
 
 _BLOCKED = "blocked upload requests that specify Server Side Encryption with Customer provided keys"
 _BLOCKED_ADVICE = (
-    "This bucket blocks SSE-C, which S3 does by default for new buckets since April 2026, but the gateway's rule asks for "
-    "it. Allow it with PutBucketEncryption: BlockedEncryptionTypes with EncryptionType NONE, together with the bucket's "
-    "ApplyServerSideEncryptionByDefault. `sealgate doctor` checks every bucket for this."
+    "This bucket blocks SSE-C, which S3 does by default for new buckets since April 2026, but the gateway's rule asks "
+    "for it. Allow it with PutBucketEncryption: BlockedEncryptionTypes with EncryptionType NONE, together with the "
+    "bucket's ApplyServerSideEncryptionByDefault. `sealgate doctor` checks every bucket for this."
 )
 
 _BAD_REQUEST = 400
@@ -46,8 +46,8 @@ async def read_refusal(answer: UpstreamResponse) -> Refusal:
 def may_want_another_key(status: int, *, keyed: bool) -> bool:
     """Whether a refusal can mean that the customer key did not fit.
 
-    S3 answers 403 to a wrong key and 400 to a missing one or to one that is not wanted; Ceph answers 400 to both. Neither
-    says more to a HEAD request, whose answer has no body.
+    S3 answers 403 to a wrong key and 400 to a missing one or to one that is not wanted; Ceph answers 400 to both.
+    Neither says more to a HEAD request, whose answer has no body.
 
     Args:
         status: the HTTP status.

@@ -50,8 +50,8 @@ class Source:
     def copy_headers(self) -> Headers:
         """The source and its key as a copy request carries them.
 
-        The name is rendered anew: a server that reads the client's spelling in another way would copy another object than
-        the one that was decided on.
+        The name is rendered anew: a server that reads the client's spelling in another way would copy another object
+        than the one that was decided on.
         """
         key = () if self.customer is None else self.customer.render_copy_source()
         return Headers(((COPY_SOURCE, self.place.render()), *key))

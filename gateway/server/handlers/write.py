@@ -1,4 +1,4 @@
-"""PutObject: one object, encrypted as its rule says, visible upstream only when every claim of the client was verified."""
+"""PutObject: one object, encrypted as its rule says, visible upstream only when the client's claims were verified."""
 
 from collections.abc import Awaitable, Callable
 
