@@ -150,10 +150,7 @@ def put_object_from_form(
 def _expand(fields: Mapping[str, str], filename: str) -> dict[str, str]:
     """The fields with the file's name in place of its variable; S3 does this before it looks at the policy."""
     name = filename.replace("\\", "/").rpartition("/")[2]
-    return {
-        field: value if field in _PROOF_FIELDS else value.replace(FILENAME_VARIABLE, name)
-        for field, value in fields.items()
-    }
+    return {field: value.replace(FILENAME_VARIABLE, name) for field, value in fields.items()}
 
 
 def _headers(received: Headers, fields: Mapping[str, str]) -> Headers:

@@ -589,8 +589,12 @@ def test_an_anonymous_request_is_denied(method: str) -> None:
 
 
 def test_a_form_upload_is_not_authenticated_here() -> None:
-    headers = Headers([("host", HOST), ("content-type", "multipart/form-data; boundary=x")])
-    assert refusal(raw_request("POST", "/bucket", headers)).code == "AccessDenied"
+    """Its proof is in its body; a signed header field does not stand in for that."""
+    form = {"content-type": "multipart/form-data; boundary=x"}
+    unsigned = raw_request("POST", "/bucket", Headers([("host", HOST), *form.items()]))
+    assert refusal(unsigned).code == "AccessDenied"
+    raw, moment = signed_by_botocore("POST", "/bucket", form)
+    assert refusal(raw, moment).code == "AccessDenied"
 
 
 def test_a_cors_preflight_needs_no_proof() -> None:
