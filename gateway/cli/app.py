@@ -7,6 +7,7 @@ import typer
 
 from gateway import __version__
 from gateway.cli import check_config, doctor, serve
+from gateway.config.reference import render_reference
 
 app = typer.Typer(
     name="sealgate",
@@ -56,6 +57,12 @@ def doctor_command(
     Nothing is written anywhere. Exit status 1: something does not work.
     """
     raise typer.Exit(doctor.run(config, as_json=as_json))
+
+
+@app.command("options")
+def options_command() -> None:
+    """Print every option of the configuration with its default, as Markdown."""
+    typer.echo(render_reference())
 
 
 @app.command("version")

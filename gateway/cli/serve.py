@@ -1,26 +1,17 @@
 """``sealgate serve``: from a configuration file to running processes."""
 
-import sys
 from pathlib import Path
 
 from gateway.config.load import load_config
-from gateway.errors import GatewayError
 from gateway.server import supervisor
 from gateway.server.app import SealgateApp
 from gateway.server.configured import server_settings
 from gateway.server.runtime import Runtime, RuntimeReference
 
-#: Something that the start needs does not work now; starting again later may help.
-EXIT_UNAVAILABLE = 1
-
 
 def run(config: Path) -> int:
     """Serve until a signal ends it; the exit status."""
-    try:
-        return supervisor.run(RuntimeReference("gateway.cli.serve:runtime", (str(config.absolute()),)))
-    except GatewayError as error:
-        sys.stderr.write(f"sealgate: {error}\n")
-        return EXIT_UNAVAILABLE
+    return supervisor.run(RuntimeReference("gateway.cli.serve:runtime", (str(config.absolute()),)))
 
 
 def runtime(config_file: str) -> Runtime:
