@@ -16,7 +16,7 @@ from gateway.upstream.request import UpstreamRequest
 from gateway.upstream.response import UpstreamResponse
 from gateway.upstream.retry import Fault
 from gateway.upstream.sending import Outgoing
-from gateway.upstream.session import ConnectionBroken
+from gateway.upstream.session import ConnectionBroken, break_off
 from gateway.upstream.settings import UpstreamSettings
 from gateway.upstream.signing import Framing
 from gateway.upstream.urls import Location
@@ -76,7 +76,10 @@ class Exchange:
         if self._closed:
             return
         self._closed = True
-        self._answer.close()  # does nothing when the end was read: the connection is back in the pool by then
+        connection = self._answer.connection
+        if connection is not None:  # the end was not read; otherwise the connection is back in the pool by now
+            break_off(connection.transport)
+        self._answer.close()
         if self._outgoing is not None:
             self._outgoing.stop()
             await self._outgoing.settled()

@@ -1,10 +1,12 @@
 """The HTTP client session that all requests to one upstream share: its pool, its TLS, its limits."""
 
+import asyncio
 import ssl
 from typing import Final
 
 import aiohttp
 from aiohttp.abc import AbstractResolver
+from aiohttp.connector import Connection
 
 from gateway.errors import ConfigError
 from gateway.upstream.settings import UpstreamSettings
@@ -67,20 +69,49 @@ def open_session(
         max_line_size=MAX_LINE_BYTES,
         max_field_size=MAX_LINE_BYTES,
         max_headers=MAX_FIELDS,
-        middlewares=(_never_resend,),
+        middlewares=(_one_attempt,),
+        request_class=_Request,
     )
 
 
-async def _never_resend(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
-    """Keep aiohttp from sending a request again by itself.
+class _Request(aiohttp.ClientRequest):
+    """A request that can be broken off."""
 
-    It does that once for GET, HEAD, PUT and DELETE when the connection breaks, in the belief that they may be
-    repeated. A conditional PUT may not, a streamed body can not, and what may be is for :mod:`gateway.upstream.retry`
-    to decide. aiohttp repeats on two of its own errors only, so they become an error of ours here.
+    _transport: asyncio.Transport | None = None
+
+    async def send(self, conn: Connection) -> aiohttp.ClientResponse:
+        """Send the request on ``conn``."""
+        self._transport = conn.transport
+        return await super().send(conn)
+
+    def break_off(self) -> None:
+        """Close the request's connection at once, see :func:`break_off`."""
+        break_off(self._transport)
+
+
+def break_off(transport: asyncio.Transport | None) -> None:
+    """Close a connection at once.
+
+    An orderly end of TLS waits up to 30 seconds for the peer's consent. Until then a server that is in the middle of an
+    answer goes on sending, and one that waits for the rest of a body goes on waiting.
+    """
+    if transport is not None:
+        transport.abort()
+
+
+async def _one_attempt(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+    """Keep aiohttp from sending a request again by itself, and break the connection off when the request fails.
+
+    aiohttp repeats GET, HEAD, PUT and DELETE once when the connection breaks, in the belief that they may be repeated.
+    A conditional PUT may not, a streamed body can not, and what may be is for :mod:`gateway.upstream.retry` to decide.
+    It does so on two of its own errors only, so they become an error of ours here.
     """
     try:
         return await handler(request)
-    except aiohttp.ClientConnectorError:
+    except BaseException as error:
+        if isinstance(request, _Request):
+            request.break_off()
+        repeated = isinstance(error, (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError))
+        if repeated and not isinstance(error, aiohttp.ClientConnectorError):
+            raise ConnectionBroken(f"the connection broke: {error}") from error
         raise
-    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
-        raise ConnectionBroken(f"the connection broke: {error}") from error

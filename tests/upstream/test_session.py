@@ -1,6 +1,7 @@
 """TLS to the upstream: verified, modern, and with the authorities that were named."""
 
 import asyncio
+import socket
 import ssl
 import warnings
 from collections.abc import AsyncIterator
@@ -117,3 +118,61 @@ def test_streamed_bodies_keep_their_promises_on_uvloop_and_tls(authority: Certif
         await server.stop()
 
     uvloop.run(scenario())
+
+
+async def test_a_server_that_is_left_in_its_answer_is_stopped(
+    make_client: MakeClient, authority: CertificateAuthority
+) -> None:
+    """An orderly end of TLS would let it send on."""
+    stopped = asyncio.Event()
+
+    async def endless(turn: Turn) -> None:
+        await turn.send(b"HTTP/1.1 200 OK\r\ncontent-length: 100000000000\r\n\r\n")
+        try:
+            while True:
+                await turn.send(b"x" * 100_000)
+        except ConnectionError:
+            stopped.set()
+
+    server = RawServer(endless, tls=server_context(authority))
+    await server.start()
+    client = await make_client(server.url, ca_bundle=authority.ca_file)
+    async with client.send(make_request(), CREDENTIALS) as response:
+        await anext(response.iter_chunks())
+    await asyncio.wait_for(stopped.wait(), 5)
+    await server.stop()
+
+
+async def test_a_request_that_is_given_up_leaves_no_connection_behind(
+    make_client: MakeClient, authority: CertificateAuthority
+) -> None:
+    """The server neither reads nor answers, so it does not consent to an orderly end of TLS either."""
+    release = asyncio.Event()
+
+    async def deaf(turn: Turn) -> None:
+        turn.writer.transport.pause_reading()  # type: ignore[attr-defined] # typeshed has it on read transports only
+        await release.wait()
+        turn.writer.transport.abort()
+
+    async def pieces() -> AsyncIterator[bytes]:
+        yield b"abc"
+        await asyncio.sleep(0.1)
+        session = client._session
+        assert session is not None
+        assert session.connector is not None
+        (protocol,) = session.connector._acquired
+        assert protocol.transport is not None
+        sockets.append(protocol.transport.get_extra_info("socket"))
+        raise S3Error("BadDigest", "no")
+
+    sockets: list[socket.socket] = []
+    server = RawServer(deaf, tls=server_context(authority))
+    await server.start()
+    client = await make_client(server.url, ca_bundle=authority.ca_file)
+    with pytest.raises(S3Error, match="BadDigest"):
+        async with client.send(make_request(Operation.PUT_OBJECT, StreamedBody(9, pieces())), CREDENTIALS):
+            pytest.fail("there is no answer")
+    await asyncio.sleep(0.1)
+    assert sockets[0].fileno() == -1
+    release.set()
+    await server.stop()
