@@ -4,7 +4,7 @@ Paths and queries are kept byte for byte, because the client signed them as sent
 ``..``, ``%2F`` and anything else; nothing here normalises.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from gateway.s3.headers import Headers
 from gateway.s3.operation import Operation
@@ -27,7 +27,7 @@ class RawRequest:
 
     method: str
     raw_path: str
-    raw_query: str
+    raw_query: str = field(repr=False)
     headers: Headers
     scheme: str
     client_address: str

@@ -148,7 +148,6 @@ class ForwardedProtocol(GatewayProtocol):
             return replace(connection, scheme="https", client_address=client_address)
         refusal = refuse(request.raw_path, request.headers.items())
         report_refusal(refusal, self._serving, self._listener, client_address, new_request_id())
-        self.finish()
         raise refusal.error
 
 

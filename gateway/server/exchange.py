@@ -8,6 +8,8 @@ from gateway.policy.rules import ModeName
 from gateway.s3.authenticate import VerifiedRequest
 from gateway.s3.request import S3Request
 
+_INTERNAL_ERROR = 500
+
 
 @dataclass(slots=True)
 class Exchange:
@@ -19,6 +21,7 @@ class Exchange:
         bytes_in: body bytes read from the client.
         bytes_out: body bytes written to the client.
         key_attempts: customer keys that were tried before one fitted.
+        failed_after_headers: whether an answer that began as a success ended as an error.
     """
 
     request_id: str
@@ -39,6 +42,7 @@ class Exchange:
     upstream_status: int | None = None
     upstream_request_id: str | None = None
     key_attempts: int = 0
+    failed_after_headers: bool = False
 
     def note_request(self, request: S3Request) -> None:
         """Remember what the request is about."""
@@ -56,6 +60,15 @@ class Exchange:
         """Remember the encryption that was decided."""
         self.mode = authorized.mode
         self.source = authorized.source
+
+    def note_late_failure(self, code: str) -> None:
+        """Remember a failure that shows in the body of an answer that began as a success."""
+        self.error_code = code
+        self.failed_after_headers = True
+
+    def note_status(self, status: int) -> None:
+        """Remember the answer's status; a success that turned out to be an error counts as an error."""
+        self.status = _INTERNAL_ERROR if self.failed_after_headers else status
 
     def seconds(self) -> float:
         """Seconds since the request arrived."""

@@ -46,7 +46,7 @@ class Pipeline:
         with services.metrics.request_in_flight():
             try:
                 response = await self._answer(request, connection, exchange)
-                exchange.status = response.status
+                exchange.note_status(response.status)
                 return response
             finally:
                 services.metrics.request_done(exchange)

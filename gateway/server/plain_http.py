@@ -34,8 +34,12 @@ _CREDENTIAL_FIELDS: Final = frozenset({"authorization", "x-amz-security-token"})
 _PRESIGNED_PARAMETERS: Final = frozenset({"x-amz-signature", "x-amz-credential", "x-amz-security-token", "signature"})
 _TLS_HANDSHAKE: Final = 0x16  # ContentType handshake, RFC 8446 section 5.1
 _REQUEST_LINE: Final = re.compile(rb"([A-Z-]{1,32}) ([\x21-\x7e\x80-\xff]+) HTTP/1\.[01]")
-_HEADER_CREDENTIAL: Final = re.compile(r"(?:Credential=|AWS )([\w.-]{3,64})[/:]", re.ASCII)
-_QUERY_CREDENTIAL: Final = re.compile(r"([\w.-]{3,64})(?:/.*)?", re.ASCII)
+# Strict, so that a secret in the wrong place is not logged as if it were a name.
+_SCOPED: Final = r"([\w.-]{3,64})/\d{8}/[\w-]+/\w+/aws4_request"
+_HEADER_CREDENTIAL: Final = re.compile(rf"AWS4-[\w-]+ +.*?Credential={_SCOPED}", re.ASCII)
+_HEADER_CREDENTIAL_V2: Final = re.compile(r"AWS ([\w.-]{3,64}):.*", re.ASCII)
+_QUERY_CREDENTIAL: Final = re.compile(_SCOPED, re.ASCII)
+_QUERY_CREDENTIAL_V2: Final = re.compile(r"([\w.-]{3,64})", re.ASCII)
 
 
 class Exposure(StrEnum):
@@ -69,7 +73,7 @@ def refuse(target: str, fields: Iterable[tuple[str, str]]) -> Refusal:
         target: the request target as sent.
         fields: the header fields as sent.
     """
-    headers = {name.strip().lower(): value for name, value in fields}
+    headers = {name.strip().lower(): value.strip() for name, value in fields}
     parameters = {
         unquote_plus(name).lower(): value
         for name, _, value in (pair.partition("=") for pair in target.partition("?")[2].split("&"))
@@ -108,10 +112,14 @@ def report_refusal(refusal: Refusal, serving: Serving, listener: str, client_add
 
 
 def _access_key_id(authorization: str, parameters: dict[str, str]) -> str | None:
-    found = _HEADER_CREDENTIAL.search(authorization)
-    if found is None:
-        value = parameters.get("x-amz-credential") or parameters.get("awsaccesskeyid") or ""
-        found = _QUERY_CREDENTIAL.fullmatch(unquote_plus(value))
+    """Whose request it was, as far as it says so in one of the four forms that S3 knows."""
+    scoped, plain = (unquote_plus(parameters.get(name, "")) for name in ("x-amz-credential", "awsaccesskeyid"))
+    found = (
+        _HEADER_CREDENTIAL.match(authorization)
+        or _HEADER_CREDENTIAL_V2.fullmatch(authorization)
+        or _QUERY_CREDENTIAL.fullmatch(scoped)
+        or _QUERY_CREDENTIAL_V2.fullmatch(plain)
+    )
     return found.group(1) if found is not None else None
 
 

@@ -1,13 +1,16 @@
-"""Whether a client still takes what it is sent."""
+"""Whether a client still takes what it is sent, and whether it has got everything."""
 
 import asyncio
+import fcntl
 import socket
 import struct
 import sys
+import termios
 
 #: Offset of ``tcpi_bytes_acked`` in Linux's ``struct tcp_info`` (include/uapi/linux/tcp.h), there since Linux 4.1.
 _BYTES_ACKED_OFFSET = 120
 _BYTES_ACKED = struct.Struct("=Q")
+_INT = struct.Struct("=i")
 
 
 class WriteProgress:
@@ -30,6 +33,19 @@ class WriteProgress:
             self._mark = mark
             self._since = now
         return now - self._since
+
+
+def is_delivered(transport: asyncio.Transport) -> bool:
+    """Whether the peer's kernel has confirmed everything that was written; False where the system does not tell."""
+    connection = transport.get_extra_info("socket")
+    if transport.get_write_buffer_size() or connection is None or connection.fileno() < 0:
+        return False
+    try:
+        # SIOCOUTQ, tcp(7): bytes that are unsent or not acknowledged. It is the same number as TIOCOUTQ.
+        queued: int = _INT.unpack(fcntl.ioctl(connection.fileno(), termios.TIOCOUTQ, bytes(_INT.size)))[0]
+    except OSError:
+        return False
+    return queued == 0
 
 
 def _bytes_acknowledged(transport: asyncio.Transport) -> int:

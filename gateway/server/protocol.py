@@ -21,7 +21,7 @@ from gateway.errors import S3Error
 from gateway.server.connection import ConnectionInfo, describe_connection, stream_transport
 from gateway.server.early_answer import early_answer, internal_error, new_request_id
 from gateway.server.limits import too_many_requests
-from gateway.server.progress import WriteProgress
+from gateway.server.progress import WriteProgress, is_delivered
 from gateway.server.request_head import awaits_continue, header_too_large, is_refused_head, is_too_large
 from gateway.server.serving import Serving
 
@@ -194,15 +194,17 @@ class GatewayProtocol(RequestHandler):
                 self._head_since = self._idle_since
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
-        metrics, admission = self._serving.metrics, self._serving.admission
+        admission = self._serving.admission
         try:
             self._check_head(request)
             connection = self.connection_of(request)
-            if not admission.enter():
-                metrics.shed("requests")
-                raise too_many_requests()
         except S3Error as error:
-            return early_answer(error, request.method, request.raw_path.partition("?")[0], new_request_id())
+            refused = _early_answer(error, request)
+            refused.force_close()
+            return refused
+        if not admission.enter():
+            self._serving.metrics.shed("requests")
+            return _early_answer(too_many_requests(), request)
         try:
             response = await self._serving.handler.handle(request, connection)
             await response.prepare(request)
@@ -274,7 +276,7 @@ class GatewayProtocol(RequestHandler):
             # The answer has begun, so its end must not look like one.
             self.abort()
             raise ConnectionResetError("the answer was broken off")
-        response = early_answer(error, request.method, request.raw_path.partition("?")[0], new_request_id())
+        response = _early_answer(error, request)
         response.force_close()
         return response
 
@@ -302,6 +304,8 @@ class GatewayProtocol(RequestHandler):
         if self._wire is None:
             return
         limits, metrics = self._serving.limits, self._serving.metrics
+        if self._end_if_delivered():
+            return
         if self.writing_paused or self._wire.is_closing():
             if self._write_progress.seconds_stalled(self._wire, now) > limits.idle_seconds:
                 metrics.connection_timed_out("reader")
@@ -317,6 +321,16 @@ class GatewayProtocol(RequestHandler):
         elif now - self._idle_since > limits.idle_seconds and not self._messages:
             metrics.connection_timed_out("idle")
             self.force_close()
+
+    def _end_if_delivered(self) -> bool:
+        """End a connection that is being closed, once its client has everything.
+
+        TLS would go on to wait for the client's farewell, which clients with a pool of idle connections never send.
+        """
+        if self._wire is not None and self._wire.is_closing() and is_delivered(self._wire):
+            self._wire.abort()
+            return True
+        return False
 
     def _sweep_body(self, request: web.BaseRequest, now: float) -> None:
         """A body that stalls fails with S3's RequestTimeout; if that does not end the request, the connection does."""
@@ -339,11 +353,20 @@ class GatewayProtocol(RequestHandler):
         self._draining = True
         if self._request is None and not self._messages and not self._head_bytes:
             self.force_close()
+            self._end_if_delivered()
 
     def abort(self) -> None:
         """End the connection at once; a request being served is cancelled."""
         if self._wire is not None:
             self._wire.abort()
+
+
+def _early_answer(error: S3Error, request: web.BaseRequest) -> web.Response:
+    response = early_answer(error, request.method, request.raw_path.partition("?")[0], new_request_id())
+    if is_refused_head(request):
+        # Sent as HTTP/1.0, whose default it is; said all the same, because clients look at the field.
+        response.headers["Connection"] = "close"
+    return response
 
 
 def http_server() -> web.Server:

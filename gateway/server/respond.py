@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Iterable
 from aiohttp import web
 from multidict import CIMultiDict
 
-from gateway.errors import GatewayError, UpstreamUnavailable, as_s3_error
+from gateway.errors import GatewayError, as_s3_error
 from gateway.s3.headers import Headers
 from gateway.server.early_answer import early_answer
 from gateway.server.exchange import Exchange
@@ -52,17 +52,13 @@ def forwarded_answer_headers(answered: Headers, edits: Iterable[tuple[str, str]]
     return headers
 
 
-async def send_buffered(
-    http: web.BaseRequest, exchange: Exchange, status: int, headers: Headers, body: bytes
-) -> web.StreamResponse:
-    """Answer with a body that is already in memory; for HEAD the upstream's own length is kept."""
+def buffered(http: web.BaseRequest, exchange: Exchange, status: int, headers: Headers, body: bytes) -> web.Response:
+    """An answer whose body is already in memory; for HEAD the upstream's own length is kept."""
     sent = forwarded_answer_headers(headers)
     if http.method != "HEAD":
         sent.popall("Content-Length", None)
         exchange.bytes_out += len(body)
-    response = web.Response(status=status, headers=sent, body=None if http.method == "HEAD" else body)
-    await response.prepare(http)
-    return response
+    return web.Response(status=status, headers=sent, body=None if http.method == "HEAD" else body)
 
 
 async def stream(
@@ -74,7 +70,7 @@ async def stream(
 ) -> web.StreamResponse:
     """Answer with the upstream's status, headers and body, at constant memory.
 
-    When the upstream fails after the headers are out, the client's connection is broken off: a body never ends as if it
+    When anything fails after the headers are out, the client's connection is broken off: a body never ends as if it
     were whole.
 
     Args:
@@ -90,8 +86,8 @@ async def stream(
         async for chunk in chunks if chunks is not None else answer.iter_chunks():
             exchange.bytes_out += len(chunk)
             await response.write(chunk)
-    except UpstreamUnavailable:
-        exchange.error_code = "UpstreamBrokeOff"
+    except GatewayError:
+        exchange.note_late_failure("UpstreamBrokeOff")
         break_off(http)
         return response
     await response.write_eof()

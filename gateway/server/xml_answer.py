@@ -11,7 +11,7 @@ from aiohttp import web
 from gateway.errors import UpstreamUnavailable
 from gateway.s3.xml import parse_error, replace_text
 from gateway.server.exchange import Exchange
-from gateway.server.respond import send_buffered, stream
+from gateway.server.respond import buffered, stream
 from gateway.upstream.response import UpstreamResponse
 
 #: The largest result document, bytes; S3's own have less than 2 KiB.
@@ -29,7 +29,7 @@ async def checked_xml(
     """
     if "content-length" in answer.headers:
         body = _judged(http, exchange, await answer.read(MAX_RESULT_BYTES), on_success, scheme)
-        return await send_buffered(http, exchange, answer.status, answer.headers, body)
+        return buffered(http, exchange, answer.status, answer.headers, body)
     return await stream(http, exchange, answer, _kept_alive(http, exchange, answer, on_success, scheme))
 
 
@@ -58,7 +58,7 @@ def _judged(
     """The result document as the client gets it."""
     error = parse_error(body)
     if error is not None:
-        exchange.error_code = error.code
+        exchange.note_late_failure(error.code)
         return body
     on_success()
     location = f"{scheme}://{http.headers.get('Host', '')}{http.raw_path.partition('?')[0]}"

@@ -21,7 +21,8 @@ from gateway.server.handlers.refusal import Refusal, cannot_copy, pass_refusal
 from gateway.server.handlers.result_proof import proven_by_head
 from gateway.server.handlers.stream_copy import COPY_SOURCE, Source, remove_version, stream_object, stream_part
 from gateway.server.handlers.write import note_written
-from gateway.server.respond import send_buffered
+from gateway.server.keep_alive import answer_in_time
+from gateway.server.respond import buffered
 from gateway.server.xml_answer import MAX_RESULT_BYTES, checked_xml
 from gateway.upstream.response import UpstreamResponse
 
@@ -47,12 +48,16 @@ async def copy_object(call: Call) -> web.StreamResponse:
         if isinstance(outcome, web.StreamResponse):
             return outcome
         unproven_version = outcome
-    response = await stream_object(call, source, planned)
-    if is_success(response.status):
-        written()
-        if unproven_version is not None:
-            await remove_version(call, unproven_version)
-    return response
+
+    async def streamed() -> web.Response:
+        response = await stream_object(call, source, planned)
+        if is_success(response.status):
+            written()
+            if unproven_version is not None:
+                await remove_version(call, unproven_version)
+        return response
+
+    return await answer_in_time(call.http, call.exchange, streamed())
 
 
 async def upload_part_copy(call: Call) -> web.StreamResponse:
@@ -76,7 +81,7 @@ async def upload_part_copy(call: Call) -> web.StreamResponse:
                 copies.note_unproven(call.request.operation, upload_id.mode)
             elif not (cannot_copy(answer.status) or _may_be_server_limit(source, answer)):
                 return await pass_refusal(call, answer)
-    return await stream_part(call, source, planned)
+    return await answer_in_time(call.http, call.exchange, stream_part(call, source, planned))
 
 
 def _nothing() -> None:
@@ -129,11 +134,11 @@ async def _silent_success(
     """A copy whose answer does not state its encryption: the copy itself is asked, and else made again."""
     body = await answer.read(MAX_RESULT_BYTES)
     if parse_error(body) is not None:
-        return await Refusal(answer.status, answer.headers, body).reply(call)
+        return Refusal(answer.status, answer.headers, body).reply(call)
     version = answer.headers.get("x-amz-version-id")
     if await proven_by_head(call, planned, etag=element_text(body, "ETag"), version_id=version):
         on_success()
-        return await send_buffered(call.http, call.exchange, answer.status, answer.headers, body)
+        return buffered(call.http, call.exchange, answer.status, answer.headers, body)
     call.services.copies.note_unproven(call.request.operation, planned.mode)
     call.services.metrics.copy_unproven(planned.mode)
     return None if version == "null" else version

@@ -22,7 +22,7 @@ from gateway.server.handlers.refusal import pass_refusal
 from gateway.server.handlers.upload_body import document, object_data
 from gateway.server.handlers.write import note_written
 from gateway.server.key_ring import ObjectKey
-from gateway.server.respond import send_buffered, stream
+from gateway.server.respond import buffered, stream
 from gateway.server.xml_answer import checked_xml
 from gateway.upstream.body import EmptyBody
 from gateway.upstream.request import UpstreamRequest
@@ -55,7 +55,7 @@ async def create_upload(call: Call) -> web.StreamResponse:
             await _abort(call, upstream_id)
             require_proof(call, planned.mode, proven=False)
         body = replace_text(body, {"UploadId": _shown_id(upstream_id, planned, object_key).render()})
-        return await send_buffered(call.http, call.exchange, answer.status, answer.headers, body)
+        return buffered(call.http, call.exchange, answer.status, answer.headers, body)
 
 
 def _shown_id(upstream_id: str, planned: Plan, object_key: ObjectKey | None) -> UploadId:
@@ -190,4 +190,4 @@ async def about_upload(call: Call) -> web.StreamResponse:
         body = await answer.read(MAX_DOCUMENT_BYTES)
         if body:
             body = replace_text(body, {"UploadId": upload_id.render()})
-        return await send_buffered(call.http, call.exchange, answer.status, answer.headers, body)
+        return buffered(call.http, call.exchange, answer.status, answer.headers, body)

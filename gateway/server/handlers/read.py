@@ -35,7 +35,7 @@ async def read_object(call: Call) -> web.StreamResponse:
             refusal = await read_refusal(answer)
     if refusal is None:
         raise AssertionError("internal error: an object was asked for in no way")
-    return await refusal.reply(call)
+    return refusal.reply(call)
 
 
 def _note_found(call: Call, answer: UpstreamResponse, attempt: KeyAttempt) -> None:

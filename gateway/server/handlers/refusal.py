@@ -8,7 +8,7 @@ from gateway.errors import S3Error
 from gateway.s3.headers import Headers
 from gateway.s3.xml import parse_error
 from gateway.server.handlers.call import MAX_ERROR_BYTES, Call
-from gateway.server.respond import send_buffered
+from gateway.server.respond import buffered
 from gateway.upstream.response import UpstreamResponse
 
 _BLOCKED = "blocked upload requests that specify Server Side Encryption with Customer provided keys"
@@ -31,11 +31,11 @@ class Refusal:
     headers: Headers
     body: bytes
 
-    async def reply(self, call: Call) -> web.StreamResponse:
+    def reply(self, call: Call) -> web.Response:
         """Give the answer to the client."""
         found = parse_error(self.body)
         call.exchange.error_code = None if found is None else found.code
-        return await send_buffered(call.http, call.exchange, self.status, self.headers, self.body)
+        return buffered(call.http, call.exchange, self.status, self.headers, self.body)
 
 
 async def read_refusal(answer: UpstreamResponse) -> Refusal:
@@ -61,7 +61,7 @@ def cannot_copy(status: int) -> bool:
     return status == _NOT_IMPLEMENTED
 
 
-async def pass_refusal(call: Call, answer: UpstreamResponse) -> web.StreamResponse:
+async def pass_refusal(call: Call, answer: UpstreamResponse) -> web.Response:
     """Give an error answer to the client, with advice where S3's own words are meant for somebody else.
 
     Raises:
@@ -72,4 +72,4 @@ async def pass_refusal(call: Call, answer: UpstreamResponse) -> web.StreamRespon
     if refusal.status == _FORBIDDEN and found is not None and _BLOCKED in found.message:
         call.services.metrics.sse_c_blocked()
         raise S3Error("AccessDenied", f"{found.message} {_BLOCKED_ADVICE}")
-    return await refusal.reply(call)
+    return refusal.reply(call)

@@ -29,6 +29,8 @@ from gateway.upstream.response import UpstreamResponse
 
 _NOT_MODIFIED = 304
 _PRECONDITION_FAILED = 412
+#: What servers answer for an object without tags, or when they know no tags at all.
+_WITHOUT_TAGS = frozenset({404, 405, 501})
 COPY_SOURCE = "x-amz-copy-source"
 _RANGE = "x-amz-copy-source-range"
 
@@ -66,7 +68,7 @@ class Source:
         return EMPTY_QUERY if version_id is None else EMPTY_QUERY.with_values((("versionId", version_id),))
 
 
-async def stream_object(call: Call, source: Source, planned: Plan) -> web.StreamResponse:
+async def stream_object(call: Call, source: Source, planned: Plan) -> web.Response:
     """Do CopyObject.
 
     Raises:
@@ -87,7 +89,7 @@ async def stream_object(call: Call, source: Source, planned: Plan) -> web.Stream
             return _result(call, "CopyObjectResult", found, answer)
 
 
-async def stream_part(call: Call, source: Source, planned: Plan) -> web.StreamResponse:
+async def stream_part(call: Call, source: Source, planned: Plan) -> web.Response:
     """Do UploadPartCopy.
 
     Raises:
@@ -116,7 +118,7 @@ async def remove_version(call: Call, version_id: str) -> None:
         await answer.read(MAX_DOCUMENT_BYTES)
 
 
-async def _refuse_source(call: Call, found: UpstreamResponse) -> web.StreamResponse:
+async def _refuse_source(call: Call, found: UpstreamResponse) -> web.Response:
     """The answer when the source can not be read."""
     if found.status in (_NOT_MODIFIED, _PRECONDITION_FAILED):
         raise S3Error("PreconditionFailed", "At least one of the pre-conditions you specified did not hold")
@@ -185,10 +187,15 @@ async def _source_tagging(call: Call, source: Source) -> Headers:
     )
     async with call.send_request(request) as answer:
         body = await answer.read(MAX_DOCUMENT_BYTES)
-        return copied_tagging(body) if is_success(answer.status) else Headers()
+        if is_success(answer.status):
+            return copied_tagging(body)
+        if answer.status in _WITHOUT_TAGS:
+            return Headers()
+        # Whoever may not read the tags may not copy a tagged object on S3 either; dropping them would be silent loss.
+        raise S3Error("AccessDenied", "The tags of the source object can not be read.")
 
 
-def _result(call: Call, element: CopyResult, found: UpstreamResponse, answer: UpstreamResponse) -> web.StreamResponse:
+def _result(call: Call, element: CopyResult, found: UpstreamResponse, answer: UpstreamResponse) -> web.Response:
     """S3's answer to a copy, from the answer to the upload that did it."""
     date = answer.headers.get("date")
     modified = call.services.now() if date is None else parsedate_to_datetime(date)
