@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 import lab.minio
 import lab.rgw
@@ -14,6 +15,10 @@ from lab.openbao import OpenBao
 from lab.rgw import Rgw
 from lab.s3_server import S3Server
 from lab.seaweed import SeaweedFS
+
+# A slow example says that the machine is busy, not that the code is wrong; pytest's timeout is the limit.
+settings.register_profile("sealgate", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
+settings.load_profile("sealgate")
 
 #: Names of servers that must be there: where they are listed (CI), a missing one is a failure and not a skip.
 REQUIRED_SERVERS = frozenset(os.environ.get("SEALGATE_TEST_SERVERS", "").split())
