@@ -158,6 +158,17 @@ async def test_deleted_and_destroyed_versions_are_left_out(bao: OpenBao, source_
     assert (fault.code, "every version is deleted or destroyed" in str(fault)) == ("KMS.NotFoundException", True)
 
 
+async def test_a_destroyed_version_leaves_memory_with_the_next_list(bao: OpenBao, source_of: MakeSource) -> None:
+    for _ in range(2):
+        put_key(bao, "keys/leaves")
+    source = source_of(bao, "keys/leaves", refresh_seconds=0.1)
+    assert [key.version for key in await source.versions()] == [2, 1]
+    bao.destroy_versions("keys/leaves", [1])
+    await asyncio.sleep(0.15)
+    assert await source.version_numbers() == (2,)
+    assert (await fault_of(source.version(1))).code == "KMS.NotFoundException"
+
+
 async def test_a_deletion_that_lies_ahead_is_none_yet(bao: OpenBao, source_of: MakeSource) -> None:
     bao.request("POST", "secret/metadata/keys/ahead", {"delete_version_after": "2s"})
     put_key(bao, "keys/ahead")
@@ -329,6 +340,7 @@ async def test_keys_are_used_while_the_vault_is_away_until_their_time_is_over(
     assert {code for code, _ in faults} == {"ServiceUnavailable"}
     assert min(after for _, after in faults) > 1.2
     assert len(source._keys) == 0
+    assert (await fault_of(source.version_numbers())).code == "ServiceUnavailable"
     assert counts.results["unavailable"] < 25  # not one for each of more than a hundred calls
     own_bao.start()
     await asyncio.sleep(0.3)

@@ -22,6 +22,7 @@ TOKEN = "token-of-the-gateway"
 LOGIN = {"auth": {"client_token": "token-from-login", "lease_duration": 60}}
 
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+SPACES = b"10000\r\n" + b" " * 65536 + b"\r\n"
 HOSTILE = {
     "nothing": (b"", VaultResult.UNAVAILABLE),
     "not HTTP": (b"SSH-2.0-OpenSSH_9.2\r\n\r\n", VaultResult.INVALID),
@@ -33,8 +34,8 @@ HOSTILE = {
     "deep JSON": (http_answer(200, b"[" * 500_000), VaultResult.INVALID),
     "not UTF-8": (http_answer(200, b'{"data": "\xff"}'), VaultResult.INVALID),
     "compressed": (http_answer(200, gzip.compress(b"{}"), "Content-Encoding: gzip"), VaultResult.INVALID),
-    "huge": (http_answer(200, b" " * (MAX_ANSWER_BYTES + 1)), VaultResult.INVALID),
-    "huge in chunks": (CHUNKED + (b"10000\r\n" + b" " * 65536 + b"\r\n") * 17, VaultResult.INVALID),
+    "huge": (http_answer(200, b"{}" + b" " * MAX_ANSWER_BYTES), VaultResult.INVALID),
+    "huge in chunks": (CHUNKED + b"2\r\n{}\r\n" + SPACES * 17 + b"0\r\n\r\n", VaultResult.INVALID),
     "huge field": (http_answer(200, {}, "X-Long: " + "x" * 100_000), VaultResult.INVALID),
     "cut off": (http_answer(200, {"data": {}})[:-3], VaultResult.INVALID),
     "bad request": (http_answer(400, {"errors": ["no"]}), VaultResult.INVALID),
@@ -147,7 +148,8 @@ async def test_neither_token_nor_secret_is_in_any_error_or_log(
 async def test_what_a_request_carries(raw: RawServer, connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
     raw.reply = lambda head: http_answer(200, {"data": {}}, "Set-Cookie: a=b; Path=/")
-    client = connect(raw.address + "/vaults/one/", namespace="team/storage")
+    # Cookies are kept for names only, not for addresses.
+    client = connect(raw.address.replace("127.0.0.1", "localhost") + "/vaults/one/", namespace="team/storage")
     await client.read("secret/data/a b+c/ü", {"version": "3"})
     await client.read("secret/data/a b+c/ü", {"version": "3"})
     head = next(head for head in raw.heads if "data/a" in head)
