@@ -37,25 +37,19 @@ class Counts:
         return self.results.total()
 
 
-@pytest.fixture(scope="session")
-def bao(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenBao]:
+@pytest.fixture
+def bao(openbao: OpenBao) -> OpenBao:
     """A server that stays well; tests use secrets of their own."""
-    yield from _running(tmp_path_factory.mktemp("bao"))
+    return openbao
 
 
 @pytest.fixture
-def own_bao(tmp_path: Path) -> Iterator[OpenBao]:
+def own_bao(tmp_path: Path, authority: CertificateAuthority) -> Iterator[OpenBao]:
     """A server that the test may break."""
-    yield from _running(tmp_path)
-
-
-def _running(directory: Path) -> Iterator[OpenBao]:
-    server = OpenBao(directory, CertificateAuthority(directory / "ca"))
+    server = OpenBao(tmp_path, authority)
     server.start()
-    try:
-        yield server
-    finally:
-        server.kill()
+    yield server
+    server.kill()
 
 
 @pytest.fixture
