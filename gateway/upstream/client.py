@@ -26,7 +26,7 @@ from gateway.upstream.refreshing import CredentialSource
 from gateway.upstream.region import RegionCache, is_redirect, is_wrong_region, region_told, region_wanted
 from gateway.upstream.request import UpstreamRequest
 from gateway.upstream.response import UpstreamResponse
-from gateway.upstream.retry import RETRIABLE_STATUSES, Fault, pause_seconds, repeatable
+from gateway.upstream.retry import RETRIABLE_STATUSES, Fault, pause_seconds, repeatable, replayable
 from gateway.upstream.session import open_session, tls_context
 from gateway.upstream.settings import UpstreamSettings
 from gateway.upstream.signing import choose_framing, sign_request
@@ -115,7 +115,7 @@ class UpstreamClient:
         region = await self._region_for(request, credentials)
         answered = await self._persist(request, credentials, region)
         wanted = await self._region_wanted(request, answered, region)
-        if wanted is not None and not answered.body_touched:
+        if wanted is not None and replayable(request, body_touched=answered.body_touched):
             await answered.discard()
             answered = await self._persist(request, credentials, wanted)
             wanted = await self._region_wanted(request, answered, wanted)

@@ -10,7 +10,7 @@ from multidict import CIMultiDict
 
 from gateway.errors import UpstreamUnavailable
 from gateway.s3.headers import Headers
-from gateway.upstream.body import BufferedBody, StreamedBody
+from gateway.upstream.body import Body, BufferedBody, EmptyBody, StreamedBody
 from gateway.upstream.observer import UpstreamObserver
 from gateway.upstream.request import UpstreamRequest
 from gateway.upstream.response import UpstreamResponse
@@ -24,8 +24,9 @@ from gateway.upstream.urls import Location
 #: An answer that nobody wants is read to its end up to this size, so that its connection can be used again.
 MAX_DISCARDED_BYTES = 64 * 1024
 
-#: Buffered bodies beyond this size are sent in slices, so that the event loop breathes in between.
-_SLICE_BYTES = 256 * 1024
+#: Buffered bodies beyond this size are sent in pieces. Up to it they fit into the buffers of every connection, so that
+#: a server that takes nothing meets the time-out for its answer.
+_SLICE_BYTES = 32 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,7 @@ class Failure:
     Attributes:
         fault: how it failed.
         error: what the caller of the client gets if there is no further attempt.
-        body_touched: whether a byte was asked for from a streamed body.
+        body_touched: whether a byte of the body was asked for.
     """
 
     fault: Fault
@@ -48,7 +49,7 @@ class Exchange:
 
     Attributes:
         response: the answer.
-        body_touched: whether a byte was asked for from a streamed body.
+        body_touched: whether a byte of the body was asked for.
     """
 
     def __init__(
@@ -79,7 +80,7 @@ class Exchange:
         connection = self._answer.connection
         if connection is not None:  # the end was not read; otherwise the connection is back in the pool by now
             break_off(connection.transport)
-        self._answer.close()
+            self._answer.close()
         if self._outgoing is not None:
             self._outgoing.stop()
             await self._outgoing.settled()
@@ -110,9 +111,10 @@ async def exchange(
     outgoing: Outgoing | None = None
     try:
         async with asyncio.timeout(None) as deadline:
-            if isinstance(request.body, StreamedBody):
+            data = _data(request.body)
+            if isinstance(data, StreamedBody):
                 outgoing = Outgoing(
-                    request.body,
+                    data,
                     framing.trailer,
                     deadline=deadline,
                     stall_seconds=settings.idle_timeout_seconds,
@@ -123,7 +125,7 @@ async def exchange(
                     request.method,
                     location.url,
                     headers=CIMultiDict(headers.fields),
-                    data=outgoing if outgoing is not None else _data(request),
+                    data=data if outgoing is None else outgoing,
                     allow_redirects=False,
                 )
             finally:
@@ -162,12 +164,15 @@ async def _answered_early(opened: Exchange, outgoing: Outgoing) -> Exchange | Fa
     return Failure(Fault.FINAL, error, body_touched=outgoing.touched)
 
 
-def _data(request: UpstreamRequest) -> bytes | AsyncIterator[bytes] | None:
-    """A body that is held whole, as aiohttp takes it."""
-    if not isinstance(request.body, BufferedBody):
-        return None
-    data = request.body.data
-    return data if len(data) <= _SLICE_BYTES else _slices(data)
+def _data(body: Body) -> bytes | StreamedBody | None:
+    """How a body is handed over: at once or in pieces."""
+    match body:
+        case StreamedBody():
+            return body
+        case BufferedBody(data):
+            return data if len(data) <= _SLICE_BYTES else StreamedBody(len(data), _slices(data))
+        case EmptyBody():
+            return None
 
 
 async def _slices(data: bytes) -> AsyncIterator[bytes]:
@@ -191,7 +196,8 @@ def _failure(error: Exception, outgoing: Outgoing | None) -> Failure:
     if message is None:
         return Failure(fault, error, body_touched=touched)
     unavailable = UpstreamUnavailable(message, timed_out=isinstance(error, TimeoutError))
-    unavailable.__cause__ = error
+    # aiohttp's error about an answer holds the header fields of the request, and its repr shows them.
+    unavailable.__cause__ = None if isinstance(error, aiohttp.ClientResponseError) else error
     return Failure(fault, unavailable, body_touched=touched)
 
 

@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator
 import aiohttp
 
 from gateway.errors import UpstreamUnavailable
+from gateway.s3.content_encoding import stored_content_encoding
 from gateway.s3.headers import Headers
 
 
@@ -14,12 +15,13 @@ class UpstreamResponse:
 
     Attributes:
         status: the HTTP status.
-        headers: the header fields.
+        headers: the header fields; without ``aws-chunked`` in Content-Encoding, which some servers store with an object
+            although it was the framing of its upload.
     """
 
     def __init__(self, response: aiohttp.ClientResponse) -> None:
         self.status: int = response.status
-        self.headers = Headers(response.headers.items())
+        self.headers = _without_framing(Headers(response.headers.items()))
         self._content = response.content
         self._ahead: deque[bytes] = deque()
 
@@ -75,3 +77,11 @@ class UpstreamResponse:
 
     def __repr__(self) -> str:
         return f"UpstreamResponse(status={self.status}, headers={self.headers!r})"
+
+
+def _without_framing(headers: Headers) -> Headers:
+    if "content-encoding" not in headers:
+        return headers
+    encoding = stored_content_encoding(headers)
+    kept = headers.without(("content-encoding",))
+    return kept if encoding is None else kept.replacing((("content-encoding", encoding),))

@@ -42,11 +42,16 @@ def repeatable(request: UpstreamRequest, fault: Fault, *, body_touched: bool) ->
     Args:
         request: the request that failed.
         fault: how it failed.
-        body_touched: whether a byte was asked for from a streamed body.
+        body_touched: whether a byte of the body was asked for.
     """
-    if fault is Fault.FINAL or (isinstance(request.body, StreamedBody) and body_touched):
+    if fault is Fault.FINAL or not replayable(request, body_touched=body_touched):
         return False
     return fault is Fault.NOT_SENT or safe_to_repeat(request)
+
+
+def replayable(request: UpstreamRequest, *, body_touched: bool) -> bool:
+    """Whether the body is there once more: only a streamed one that was touched is not."""
+    return not (body_touched and isinstance(request.body, StreamedBody))
 
 
 def safe_to_repeat(request: UpstreamRequest) -> bool:

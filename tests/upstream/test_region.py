@@ -120,6 +120,15 @@ async def test_a_buffered_request_is_signed_anew_for_the_right_region(
     assert observed.retries == []
 
 
+async def test_a_large_buffered_body_is_sent_again(make_client: MakeClient, make_server: MakeServer) -> None:
+    server = await make_server(serving("garage", redirects=False))
+    client = await make_client(server.url)
+    data = b"x" * 1_000_000
+    async with client.send(make_request(Operation.PUT_OBJECT, BufferedBody(data)), CREDENTIALS) as response:
+        assert response.status == 200
+    assert [seen.body == data for seen in server.seen] == [True, True]
+
+
 async def test_a_server_behind_one_address_is_signed_for_anew(make_client: MakeClient, make_server: MakeServer) -> None:
     """A server of another maker that insists on its own region's name."""
     server = await make_server(serving("garage", redirects=False))

@@ -10,7 +10,7 @@ import pytest
 from gateway.errors import S3Error, UpstreamUnavailable
 from gateway.s3.checksums import Algorithm
 from gateway.s3.operation import Operation
-from gateway.upstream.body import StreamedBody
+from gateway.upstream.body import BufferedBody, StreamedBody
 from tests.upstream.conftest import CREDENTIALS, MakeClient, MakeServer, Observed, connections, make_request, settle
 from tests.upstream.raw_server import Turn
 
@@ -228,6 +228,22 @@ async def test_a_server_that_stops_taking_bytes_is_given_up(make_client: MakeCli
         ):
             pytest.fail("there is no answer")
     assert caught.value.timed_out
+
+
+@pytest.mark.parametrize("size", [1_000, 40_000, 20_000_000])
+async def test_a_server_that_takes_no_buffered_body_is_given_up(
+    make_client: MakeClient, make_server: MakeServer, size: int
+) -> None:
+    async def deaf(turn: Turn) -> None:
+        await asyncio.sleep(5)
+
+    server = await make_server(deaf)
+    client = await make_client(server.url, idle_timeout_seconds=0.2, first_byte_timeout_seconds=0.2)
+    with pytest.raises(UpstreamUnavailable, match="in time"):
+        async with client.send(
+            make_request(Operation.DELETE_OBJECTS, BufferedBody(b"x" * size), key=None, query="delete"), CREDENTIALS
+        ):
+            pytest.fail("there is no answer")
 
 
 async def test_a_slow_client_is_not_held_against_the_server(make_client: MakeClient, make_server: MakeServer) -> None:
