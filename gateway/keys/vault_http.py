@@ -71,6 +71,7 @@ class VaultHttp:
         self._tls = _tls_context(settings)
         self._base = URL(settings.address.rstrip("/") + "/v1/", encoded=True)
         self._session: aiohttp.ClientSession | None = None
+        self._closed = False
 
     async def exchange(
         self,
@@ -106,13 +107,16 @@ class VaultHttp:
         return outcome
 
     async def aclose(self) -> None:
-        """Close the connections."""
+        """Close the connections. Whoever asks later is told so."""
+        self._closed = True
         if self._session is not None:
             await self._session.close()
 
     async def _attempt(
         self, method: str, url: URL, headers: Mapping[str, str], body: Mapping[str, str] | None, classify: Classify
     ) -> VaultAnswer | VaultError:
+        if self._closed:
+            return self._fault(VaultResult.UNAVAILABLE, "is not asked any more: the gateway is shutting down")
         # Faults are returned, not raised: aiohttp's exceptions hold the request's header fields, the token among them,
         # and would stay attached to an exception that is raised while they are handled.
         try:
