@@ -11,12 +11,11 @@ from gateway.server.early_answer import early_answer
 from gateway.server.exchange import Exchange
 from gateway.upstream.response import UpstreamResponse
 
-#: Fields that concern the upstream connection only (RFC 9110, section 7.6.1), and the one that would lead a client past
-#: the gateway.
+#: Fields that concern the upstream connection only (RFC 9110, section 7.6.1).
 _NOT_FORWARDED = frozenset(
     {
-        "connection", "keep-alive", "location", "proxy-authenticate", "proxy-connection", "te", "trailer",
-        "transfer-encoding", "upgrade",
+        "connection", "keep-alive", "proxy-authenticate", "proxy-connection", "te", "trailer", "transfer-encoding",
+        "upgrade",
     }
 )  # fmt: skip
 
@@ -46,10 +45,19 @@ def forwarded_answer_headers(answered: Headers, edits: Iterable[tuple[str, str]]
         answered: the upstream's own.
         edits: fields that replace the upstream's.
     """
-    headers = CIMultiDict((name, value) for name, value in answered if name not in _NOT_FORWARDED)
+    headers = CIMultiDict(
+        (name, value)
+        for name, value in answered
+        if name not in _NOT_FORWARDED and not (name == "location" and _leads_past_the_gateway(value))
+    )
     for name, value in edits:
         headers[name] = value
     return headers
+
+
+def _leads_past_the_gateway(location: str) -> bool:
+    """Whether a Location names a host. CreateBucket's is the path of the new bucket, and stays."""
+    return not location.startswith("/") or location.startswith("//")
 
 
 def buffered(http: web.BaseRequest, exchange: Exchange, status: int, headers: Headers, body: bytes) -> web.Response:
