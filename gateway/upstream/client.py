@@ -98,9 +98,8 @@ class UpstreamClient:
             credentials: what to sign with; None leaves the request unsigned, as a CORS preflight is.
 
         Raises:
-            S3Error: the request can not be sent, or its region can not be served; whatever the source of a streamed
-            body
-                raised comes out unchanged.
+            S3Error: the request can not be sent, or its region can not be served. Whatever the source of a streamed
+                body raised comes out unchanged.
             UpstreamUnavailable: the server gave no answer.
         """
         _refuse_key_without_tls(request, self._settings)

@@ -4,7 +4,7 @@ import asyncio
 import json
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import parse_qs
@@ -25,6 +25,7 @@ from gateway.upstream.credentials import (
     StaticCredentials,
 )
 from gateway.upstream.refreshing import CredentialSource, Lease, RefreshingCredentials
+from tests.upstream.conftest import eventually
 
 START = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
 BASE = Credential("AKIDBASE", SecretStr("base-secret"))
@@ -90,14 +91,6 @@ async def name_of(source: CredentialSource) -> str:
     return (await source.current()).access_key_id
 
 
-async def until(condition: Callable[[], bool]) -> None:
-    for _ in range(500):
-        if condition():
-            return
-        await asyncio.sleep(0.01)
-    pytest.fail("it did not happen")
-
-
 async def test_many_requests_share_the_first_call(source: RefreshingCredentials, fetch: Fetch) -> None:
     assert await asyncio.gather(*(name_of(source) for _ in range(20))) == ["AKID1"] * 20
     assert await name_of(source) == "AKID1"
@@ -111,9 +104,9 @@ async def test_a_refresh_runs_beside_the_requests(source: RefreshingCredentials,
     fetch.go_on.clear()
     for _ in range(20):
         assert await name_of(source) == "AKID1"
-    await until(lambda: fetch.calls == 2)
+    await eventually(lambda: fetch.calls == 2)
     fetch.go_on.set()
-    await until(lambda: source._pending is None)
+    await eventually(lambda: source._pending is None)
     assert await name_of(source) == "AKID2"
     assert fetch.calls == 2
 
@@ -126,11 +119,11 @@ async def test_a_failed_refresh_leaves_the_old_credentials_until_they_end(
     clock.now += timedelta(minutes=51)
     for _ in range(20):
         assert await name_of(source) == "AKID1"
-        await until(lambda: source._pending is None)
+        await eventually(lambda: source._pending is None)
     assert fetch.calls == 2, "a failure is followed by a pause"
     clock.now += timedelta(seconds=5)
     assert await name_of(source) == "AKID1"
-    await until(lambda: source._pending is None)
+    await eventually(lambda: source._pending is None)
     assert fetch.calls == 3
     clock.now = START + timedelta(minutes=60)
     with pytest.raises(UpstreamUnavailable, match="no valid credentials"):
@@ -145,7 +138,7 @@ async def test_a_failed_refresh_leaves_the_old_credentials_until_they_end(
 async def test_a_cancelled_request_takes_nothing_from_the_others(source: RefreshingCredentials, fetch: Fetch) -> None:
     fetch.go_on.clear()
     first, second = asyncio.create_task(source.current()), asyncio.create_task(name_of(source))
-    await until(lambda: fetch.calls == 1)
+    await eventually(lambda: fetch.calls == 1)
     first.cancel()
     with pytest.raises(asyncio.CancelledError):
         await first
@@ -219,7 +212,7 @@ async def test_the_chain_refreshes_what_ends(shared_files: Path) -> None:
     assert len(count.read_text()) == asked
     clock.now += timedelta(seconds=31)
     assert await source.current() is first
-    await until(lambda: source._pending is None)
+    await eventually(lambda: source._pending is None)
     assert (await source.current()).access_key_id == "AKID"
     assert len(count.read_text()) > asked
     source.close()
@@ -315,7 +308,7 @@ async def test_a_role_is_assumed_anew_five_minutes_before_its_session_ends(
     assert len(sts.requests) == 1
     clock.now += timedelta(seconds=15)
     assert await name_of(role) == "ASIA1"
-    await until(lambda: role._pending is None)
+    await eventually(lambda: role._pending is None)
     assert await name_of(role) == "ASIA2"
 
 

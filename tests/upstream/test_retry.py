@@ -152,7 +152,7 @@ async def test_a_reused_connection_that_was_closed_meanwhile_is_not_used(
     for _ in range(3):
         async with client.send(make_request(PUT, streamed(b"abc")), CREDENTIALS) as response:
             assert await response.read(2) == b"ok"
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0.2)
     assert server.connections == 3
 
 

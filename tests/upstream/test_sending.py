@@ -11,7 +11,16 @@ from gateway.errors import S3Error, UpstreamUnavailable
 from gateway.s3.checksums import Algorithm
 from gateway.s3.operation import Operation
 from gateway.upstream.body import BufferedBody, StreamedBody
-from tests.upstream.conftest import CREDENTIALS, MakeClient, MakeServer, Observed, connections, make_request, settle
+from tests.upstream.conftest import (
+    CREDENTIALS,
+    MakeClient,
+    MakeServer,
+    Observed,
+    connections,
+    eventually,
+    make_request,
+    settle,
+)
 from tests.upstream.raw_server import Turn
 
 
@@ -112,9 +121,8 @@ async def test_a_source_that_fails_leaves_a_truncated_body_and_its_own_error(
     assert caught.value is error
     await settle(client)
     assert connections(client) == (0, 0)
-    await asyncio.sleep(0.05)
+    await eventually(lambda: all(seen.ended for seen in server.seen))
     for seen in server.seen:
-        assert seen.ended
         assert len(seen.body) < int(seen.headers.get("content-length") or "")
         assert b"x-amz-checksum" not in seen.body
     assert len(server.seen) <= 1
@@ -132,8 +140,8 @@ async def test_a_body_of_another_length_than_announced_is_refused(
     with pytest.raises(S3Error, match="IncompleteBody"):
         async with client.send(make_request(Operation.PUT_OBJECT, Source(*pieces).body(size=size)), CREDENTIALS):
             pytest.fail("there is no answer")
-    await asyncio.sleep(0.05)
-    assert all(seen.ended and len(seen.body) < int(seen.headers.get("content-length") or "1") for seen in server.seen)
+    await eventually(lambda: all(seen.ended for seen in server.seen))
+    assert all(len(seen.body) < int(seen.headers.get("content-length") or "1") for seen in server.seen)
 
 
 async def test_other_exceptions_of_the_source_come_out_unchanged(
@@ -173,8 +181,7 @@ async def test_an_early_refusal_is_delivered_and_the_rest_of_the_body_stays(
     assert source.asked == 2
     await settle(client)
     assert connections(client) == (0, 0)
-    await asyncio.sleep(0.05)
-    assert server.seen[0].ended
+    await eventually(lambda: server.seen[0].ended)
     assert server.seen[0].body == b"0123456789"
 
 
@@ -184,7 +191,7 @@ async def test_an_early_refusal_ends_a_body_that_the_server_does_not_take(
     async def refuse(turn: Turn) -> None:
         await asyncio.sleep(0.1)  # until every buffer is full
         await turn.answer(403, b"denied")
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.5)
         turn.close()
 
     server = await make_server(refuse)
@@ -248,9 +255,9 @@ async def test_a_server_that_takes_no_buffered_body_is_given_up(
 
 async def test_a_slow_client_is_not_held_against_the_server(make_client: MakeClient, make_server: MakeServer) -> None:
     server = await make_server(store)
-    client = await make_client(server.url, idle_timeout_seconds=0.1, first_byte_timeout_seconds=0.1)
+    client = await make_client(server.url, idle_timeout_seconds=0.5, first_byte_timeout_seconds=0.5)
     release = asyncio.Event()
-    asyncio.get_running_loop().call_later(0.4, release.set)
+    asyncio.get_running_loop().call_later(1.2, release.set)
     source = Source(b"abc", release, b"def")
     async with client.send(make_request(Operation.PUT_OBJECT, source.body()), CREDENTIALS) as response:
         assert response.status == 200
