@@ -1,6 +1,7 @@
 """Sealgate itself as a process of the laboratory: configured for one store and one vault."""
 
 import json
+import secrets
 import sys
 import urllib.error
 import urllib.request
@@ -14,7 +15,6 @@ from lab.process import ServerProcess, free_ports
 from lab.s3_server import REGION, Credentials, S3Client, S3Server, s3_client
 
 _START_SECONDS = 60
-_POLICY = "sealgate"
 _STORE_SECRET = "SEALGATE_LAB_STORE_SECRET"
 _CLIENT_SECRET = "SEALGATE_LAB_CLIENT_SECRET"
 _VAULT_TOKEN = "SEALGATE_LAB_VAULT_TOKEN"
@@ -188,8 +188,9 @@ def _vault_sections(vault: OpenBao, customer_keys: Mapping[str, str]) -> dict[st
 def _vault_token(vault: OpenBao, customer_keys: Mapping[str, str]) -> str:
     """A token that may read these keys and nothing else."""
     rules = {f"secret/{kind}/{path}": ["read"] for path in customer_keys.values() for kind in ("data", "metadata")}
-    vault.write_policy(_POLICY, rules)
-    return vault.create_token([_POLICY], ttl="24h")
+    policy = f"sealgate-{secrets.token_hex(4)}"  # its own: several gateways may share the vault
+    vault.write_policy(policy, rules)
+    return vault.create_token([policy], ttl="24h")
 
 
 def _merged(base: Mapping[str, Any], changes: Options) -> dict[str, Any]:
