@@ -1,7 +1,6 @@
 """What the demonstration needs: a store, a vault and the gateway, all with TLS, on free ports of this machine."""
 
 import base64
-import secrets
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -44,7 +43,7 @@ class Stage:
 
     def rotate_key(self) -> int:
         """Put a new version of the SSE-C key into the vault; its number."""
-        return self.vault.put_secret(KEY_PATH, {"key": base64.b64encode(secrets.token_bytes(32)).decode()})
+        return self.vault.put_random_key(KEY_PATH)
 
     def customer_key(self, version: int) -> bytes:
         """The SSE-C key as the vault holds it."""
@@ -78,7 +77,7 @@ def running() -> Iterator[Stage]:
         store = SeaweedFS(directory / "seaweedfs", authority, vault=vault)
         cleanup.callback(store.kill)
         store.start()
-        vault.put_secret(KEY_PATH, {"key": base64.b64encode(secrets.token_bytes(32)).decode()})
+        vault.put_random_key(KEY_PATH)
         gateway = Gateway(
             directory / "gateway",
             authority,

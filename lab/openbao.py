@@ -4,7 +4,9 @@ It starts initialised and unsealed, with a KV version 2 engine at ``secret/``, a
 AppRole logins switched on. Its storage is a raft log of one node, so secrets survive a restart and a kill.
 """
 
+import base64
 import json
+import secrets
 import ssl
 import urllib.error
 import urllib.request
@@ -136,6 +138,10 @@ class OpenBao:
         answer = self.request("POST", f"{mount}/data/{path}", {"data": dict(fields)})
         version: int = answer["data"]["version"]
         return version
+
+    def put_random_key(self, path: str) -> int:
+        """Write a new version of a customer key (SSE-C) as the gateway takes it; its number comes back."""
+        return self.put_secret(path, {"key": base64.b64encode(secrets.token_bytes(32)).decode()})
 
     def delete_secret(self, path: str, *, mount: str = "secret") -> None:
         """Remove a KV secret with all versions and metadata."""
