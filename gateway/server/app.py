@@ -9,9 +9,7 @@ from datetime import UTC, datetime
 from gateway.config.build import auth_settings, customer_key_settings, encryption_rules, upstream_settings
 from gateway.config.model import Config
 from gateway.config.resolve import Resolved, resolve
-from gateway.errors import KeyUnavailable
 from gateway.keys.customer_keys import CustomerKeySource, Derivation
-from gateway.keys.vault_client import VaultClient
 from gateway.keys.version_cache import VersionCache
 from gateway.observe.access_log import AccessLog
 from gateway.observe.metrics import Metrics
@@ -21,6 +19,7 @@ from gateway.server.key_ring import KeyRing
 from gateway.server.pipeline import Pipeline
 from gateway.server.services import Services
 from gateway.server.upstream_probe import probe_upstream
+from gateway.server.vault_probe import vault_probe
 from gateway.upstream.client import UpstreamClient
 
 
@@ -82,11 +81,22 @@ class SealgateApp:
         self._pipeline = Pipeline(services)
         self._probes["upstream"] = lambda: probe_upstream(services)
         for name, vault in resolved.vaults.items():
-            self._probes[f"vault:{name}"] = _vault_probe(vault)
+            self._probes[f"vault:{name}"] = vault_probe(vault, self._sources_in(name, rules, sources))
 
     async def close(self) -> None:
         """Close what :meth:`start` opened, and forget every key."""
         await self._opened.aclose()
+
+    def _sources_in(
+        self, vault: str, rules: tuple[EncryptionRule, ...], sources: Mapping[str, CustomerKeySource]
+    ) -> list[CustomerKeySource]:
+        """The key sources whose keys are in one vault."""
+        keys = self._config.customer_keys
+        return [
+            sources[rule.name]
+            for rule in rules
+            if rule.name in sources and rule.customer_key is not None and keys[rule.customer_key].vault == vault
+        ]
 
     def _sources_by_rule(self, rules: tuple[EncryptionRule, ...], resolved: Resolved) -> dict[str, CustomerKeySource]:
         """Each ``sse-c`` rule's keys; rules with the same customer key and derivation share one source."""
@@ -106,12 +116,3 @@ class SealgateApp:
                 self._opened.push_async_callback(made[wanted].aclose)
             by_rule[rule.name] = made[wanted]
         return by_rule
-
-
-def _vault_probe(vault: VaultClient) -> Callable[[], Awaitable[None]]:
-    async def probe() -> None:
-        health = await vault.probe()
-        if not health.usable:
-            raise KeyUnavailable(health.explanation)
-
-    return probe

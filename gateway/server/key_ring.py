@@ -112,7 +112,7 @@ class KeyRing:
         older than the rule; any other object is first asked for without a key.
 
         Raises:
-            KeyUnavailable: the vault did not give a key.
+            KeyUnavailable: the vault did not give a key, or none of those that it holds is one and nothing else fitted.
         """
         vault_first = rule is not None and rule.mode is ModeName.SSE_C and (client is None or rule.enforce)
         if client is not None and not vault_first:
@@ -121,22 +121,30 @@ class KeyRing:
                 return
         if not vault_first:
             yield KeyAttempt(None)
-        async for found in self._stored_keys(bucket, object_key):
+        unusable: list[KeyUnavailable] = []
+        usable = 0
+        async for found in self._stored_keys(bucket, object_key, unusable):
+            usable += 1
             yield KeyAttempt(found.headers(), found)
         if vault_first:
             if client is not None:
                 yield KeyAttempt(client)
             yield KeyAttempt(None)
+            if unusable and not usable:
+                # The server's refusal would say that a key is missing; what is wrong is the one in the vault.
+                raise unusable[0]
 
     def remember(self, bucket: str, object_key: str, found: ObjectKey) -> None:
         """Keep in mind which version fitted an object."""
         self._remembered.remember(bucket, object_key, found.version)
 
-    async def _stored_keys(self, bucket: str, object_key: str) -> AsyncIterator[ObjectKey]:
+    async def _stored_keys(
+        self, bucket: str, object_key: str, unusable: list[KeyUnavailable]
+    ) -> AsyncIterator[ObjectKey]:
         """Every key that the object may be stored under: the remembered version, then each rule's, newest first.
 
         When none fits, the vault is asked for versions newer than the lists held: another process may have seen a
-        rotation earlier than this one.
+        rotation earlier than this one. Versions that are no keys are added to ``unusable``.
         """
         remembered = self._remembered.recall(bucket, object_key)
         tried: set[tuple[str, int]] = set()
@@ -150,21 +158,16 @@ class KeyRing:
                     if (source.fingerprint, number) in tried:
                         continue
                     tried.add((source.fingerprint, number))
-                    customer_key = await _usable_version(source, number)
-                    if customer_key is not None:
-                        yield _for_object(source, customer_key, bucket, object_key)
+                    try:
+                        customer_key = await source.version(number)
+                    except KeyUnavailable as error:
+                        if error.code not in _NOT_A_KEY:
+                            raise
+                        unusable.append(error)  # gone, or no key at all: no object can need it
+                        continue
+                    yield _for_object(source, customer_key, bucket, object_key)
 
 
 def _for_object(source: CustomerKeySource, customer_key: CustomerKey, bucket: str, object_key: str) -> ObjectKey:
     version = customer_key.version
     return ObjectKey(source.fingerprint, version, source.key_for(customer_key, bucket, object_key).key)
-
-
-async def _usable_version(source: CustomerKeySource, number: int) -> CustomerKey | None:
-    """One version, or None when it is gone or no key at all: then no object can need it."""
-    try:
-        return await source.version(number)
-    except KeyUnavailable as error:
-        if error.code in _NOT_A_KEY:
-            return None
-        raise
