@@ -1,9 +1,10 @@
 """The customer key that the source of a copy is stored under.
 
 It is found by asking for the source itself, never by trying the copy: some servers copy under a wrong source key and
-leave garbage behind.
+leave garbage behind. A key that the client sent is asked about as well.
 """
 
+from gateway.errors import S3Error
 from gateway.policy.rules import first_match
 from gateway.s3.copy_source import CopySource
 from gateway.s3.encryption_headers import SSE_C_ALGORITHM, CustomerKeyHeaders
@@ -16,28 +17,39 @@ from gateway.server.key_ring import KeyAttempt
 from gateway.upstream.body import EmptyBody
 from gateway.upstream.request import UpstreamRequest
 
+_FORBIDDEN = 403
+_WRONG_KEY = (
+    "Requests specifying Server Side Encryption with Customer provided keys must provide the correct secret key."
+)
+
 
 async def find_source_key(call: Call, source: CopySource) -> CustomerKeyHeaders | None:
     """The key to read the source with; None when it needs none, or when the copy itself will say what is wrong.
 
     Raises:
         GatewayError: the vault or the upstream failed.
+        S3Error: AccessDenied, when the client's own key does not fit.
     """
     services = call.services
     client = call.authorized.requested.copy_source_customer
-    if not services.key_ring.may_hold(source.bucket, source.object_key):
-        return client
+    if client is None and not services.key_ring.may_hold(source.bucket, source.object_key):
+        return None
+    client_refused = False
     rule = first_match(services.rules, source.bucket, source.object_key)
     async for attempt in services.key_ring.attempts(rule, source.bucket, source.object_key, client):
         call.exchange.key_attempts += 1
         async with call.send_request(_head(source, attempt)) as answer:
             if may_want_another_key(answer.status, keyed=attempt.customer is not None):
+                client_refused |= answer.status == _FORBIDDEN and attempt.customer is client
                 continue
+            if attempt.object_key is None:
+                return attempt.customer
             if not is_success(answer.status) or SSE_C_ALGORITHM not in answer.headers:
                 return None
-            if attempt.object_key is not None:
-                services.key_ring.remember(source.bucket, source.object_key, attempt.object_key)
+            services.key_ring.remember(source.bucket, source.object_key, attempt.object_key)
             return attempt.customer
+    if client_refused:
+        raise S3Error("AccessDenied", _WRONG_KEY)
     return client
 
 
