@@ -1,7 +1,8 @@
 """``make bench``: what the gateway costs beside direct access to the same store, in one run on this machine.
 
-Loopback only, a few minutes at most. The store is SeaweedFS with TLS; the load is presigned requests over TLS, in rounds
-that all contestants take in turns, because the machine is noisy. Figures are medians; CPU is that of the gateway's processes.
+Loopback only, a few minutes at most. The store is SeaweedFS with TLS; the load is presigned requests over TLS, in
+rounds that all contestants take in turns, because the machine is noisy. Figures are medians; CPU is that of the
+gateway's processes.
 """
 
 import asyncio
