@@ -1,4 +1,7 @@
-"""When two answers are the same: status, the header fields that matter, and the body, with what has to differ made equal."""
+"""When two answers are the same: status, the header fields that matter, and the body.
+
+Ids, dates, buckets and hosts have to differ and are made equal.
+"""
 
 import re
 from collections.abc import Callable, Iterator
@@ -154,13 +157,20 @@ def _elements(root: Element, names: Names) -> Iterator[tuple[str, str]]:
         for name, value in sorted(element.attrib.items()):
             yield f"{path}@{name}", value
         seen: dict[str, int] = {}
-        for child in element:
+        for child in _in_order(element):
             seen[child.tag] = seen.get(child.tag, 0) + 1
             number = f"[{seen[child.tag]}]" if seen[child.tag] > 1 else ""
             yield from walk(child, f"{path}/{_local(child.tag)}{number}")
 
     yield "namespace", root.tag.partition("}")[0] if "}" in root.tag else ""
     yield from walk(root, _local(root.tag))
+
+
+def _in_order(element: Element) -> list[Element]:
+    """The children. Those of DeleteObjects' result come in whatever order the objects went."""
+    if _local(element.tag) != "DeleteResult":
+        return list(element)
+    return sorted(element, key=lambda child: child.findtext("{*}Key") or "")
 
 
 def _text(element: Element, names: Names) -> str:

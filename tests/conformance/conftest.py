@@ -17,7 +17,10 @@ _SERVERS = ("seaweedfs", "rgw", "minio")
 Sides = tuple[Side, Side]
 
 
-@pytest.fixture(scope="session", params=[name if name == "seaweedfs" else pytest.param(name, marks=pytest.mark.slow) for name in _SERVERS])
+@pytest.fixture(
+    scope="session",
+    params=[name if name == "seaweedfs" else pytest.param(name, marks=pytest.mark.slow) for name in _SERVERS],
+)
 def server(request: pytest.FixtureRequest) -> S3Server:
     """Each server in turn."""
     found: S3Server = request.getfixturevalue({"seaweedfs": "seaweed"}.get(request.param, request.param))
@@ -25,7 +28,9 @@ def server(request: pytest.FixtureRequest) -> S3Server:
 
 
 @pytest.fixture(scope="session")
-def sides(server: S3Server, authority: CertificateAuthority, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sides]:
+def sides(
+    server: S3Server, authority: CertificateAuthority, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Sides]:
     """The direct way and the way through the gateway."""
     directory: Path = tmp_path_factory.mktemp(f"conformance-{server.name}")
     gateway = Gateway(directory, authority, server, rules=_RULES)

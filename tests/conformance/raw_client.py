@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote, unquote_to_bytes, urlsplit
 
 import botocore.auth
@@ -51,21 +52,21 @@ class Answer:
         return ", ".join(values) if values else None
 
 
-class _Auth(botocore.auth.S3SigV4Auth):  # type: ignore[misc] # botocore has no types
+class _Auth(botocore.auth.S3SigV4Auth):
     """SigV4 with a given payload hash; the target is signed in S3's canonical spelling, however it is sent."""
 
     def __init__(self, credentials: botocore.credentials.Credentials, payload_hash: str) -> None:
         super().__init__(credentials, _SERVICE, REGION)
         self._payload_hash = payload_hash
 
-    def payload(self, request: botocore.awsrequest.AWSRequest) -> str:  # noqa: ARG002 - botocore's shape
+    def payload(self, request: botocore.awsrequest.AWSRequest) -> str:
         return self._payload_hash
 
     def _normalize_url_path(self, path: str) -> str:
         return "/".join(quote(unquote_to_bytes(segment), safe="-_.~") for segment in path.split("/"))
 
     def canonical_query_string(self, request: botocore.awsrequest.AWSRequest) -> str:
-        pairs = (pair.partition("=") for pair in urlsplit(request.url).query.split("&") if pair)
+        pairs = (pair.partition("=") for pair in urlsplit(str(request.url)).query.split("&") if pair)
         encoded = ((_encoded_parameter(name), _encoded_parameter(value)) for name, _, value in pairs)
         return "&".join(f"{name}={value}" for name, value in sorted(encoded))
 
@@ -120,12 +121,12 @@ class RawClient:
         credentials = botocore.credentials.Credentials(access_key, secret)
         asked = botocore.awsrequest.AWSRequest(method, self._endpoint + target, headers)
         if signing in {"presigned", "expired"}:
-            auth = botocore.auth.S3SigV4QueryAuth(credentials, _SERVICE, REGION, expires=60)
+            auth: botocore.auth.SigV4Auth = botocore.auth.S3SigV4QueryAuth(credentials, _SERVICE, REGION, expires=60)
         else:
             payload_hash = _PAYLOAD_HASHES.get(signing) or hashlib.sha256(body).hexdigest()
             auth = _Auth(credentials, payload_hash)
         _sign(auth, asked, age=timedelta(hours=1) if signing in {"expired", "skewed"} else timedelta())
-        parts = urlsplit(asked.url)
+        parts = urlsplit(str(asked.url))
         signed = {str(name): str(value) for name, value in asked.headers.items()}
         seed = signed.get("Authorization", "").rpartition("Signature=")[2]
         chunked = signing in {"chunks", "chunks-trailer"}
@@ -151,7 +152,7 @@ def _encoded_parameter(raw: str) -> str:
     return quote(unquote_to_bytes(raw.replace("+", " ")), safe="-_.~")
 
 
-def _sign(auth: botocore.auth.SigV4Auth, asked: botocore.awsrequest.AWSRequest, *, age: timedelta) -> None:
+def _sign(auth: Any, asked: botocore.awsrequest.AWSRequest, *, age: timedelta) -> None:
     """Sign as ``auth`` does, ``age`` ago."""
     if not age:
         auth.add_auth(asked)
@@ -210,4 +211,3 @@ def _framed(payload: bytes, trailer: tuple[str, str] | None, signer: _ChunkSigne
             digest = hashlib.sha256(f"{line}\n".encode()).hexdigest()
             out.append(f"x-amz-trailer-signature:{signer.sign('AWS4-HMAC-SHA256-TRAILER', digest)}\r\n".encode())
     return b"".join((*out, b"\r\n"))
-

@@ -64,6 +64,7 @@ class Side:
     def _hide(self, text: str) -> str:
         """Buckets of either side by their role alone, and either endpoint as one."""
         text = re.sub(rf"-{self._run}-[dg]\b", "", text)
+        text = re.sub(r"\[minio_cache:[^]]*\]", "", text)  # where MinIO continues a listing
         return re.sub(r"(localhost|127\.0\.0\.1):\d+", "host", text)
 
 

@@ -53,5 +53,7 @@ CASES = (
     case("key-too-long", Step("PUT", "/${bucket}/" + "l" * 1025, {}, b"x"), Step("GET", "/${bucket}/" + "l" * 1025)),
     case("key-not-utf8", Step("GET", "/${bucket}/%FF%FE")),
     case("key-nul", Step("PUT", "/${bucket}/a%00b", {}, b"x")),
-    case("key-lower-case-escapes", Step("PUT", "/${bucket}/%c3%a4lower", {}, b"x"), Step("GET", "/${bucket}/%C3%A4lower")),
+    case(
+        "key-lower-case-escapes", Step("PUT", "/${bucket}/%c3%a4lower", {}, b"x"), Step("GET", "/${bucket}/%C3%A4lower")
+    ),
 )

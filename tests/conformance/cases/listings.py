@@ -57,14 +57,22 @@ _VERSIONS = {
 def _paged() -> Case:
     """Page by page with the tokens that come back."""
     first = Step("GET", "/${bucket}?list-type=2&max-keys=4", take={"token": "NextContinuationToken"})
-    following = Step("GET", "/${bucket}?list-type=2&max-keys=4&continuation-token=${token}", take={"token": "NextContinuationToken"})
+    following = Step(
+        "GET", "/${bucket}?list-type=2&max-keys=4&continuation-token=${token}", take={"token": "NextContinuationToken"}
+    )
     return case("list-v2-paged", first, following, following, world="listing")
 
 
 CASES = (
     *(case(f"list-v1-{name}", Step("GET", "/${bucket}" + query), world="listing") for name, query in _V1.items()),
-    *(case(f"list-v2-{name}", Step("GET", "/${bucket}?list-type=2" + query), world="listing") for name, query in _V2.items()),
-    *(case(f"list-versions-{name}", Step("GET", "/${bucket}?versions" + query), world="versioned-list") for name, query in _VERSIONS.items()),
+    *(
+        case(f"list-v2-{name}", Step("GET", "/${bucket}?list-type=2" + query), world="listing")
+        for name, query in _V2.items()
+    ),
+    *(
+        case(f"list-versions-{name}", Step("GET", "/${bucket}?versions" + query), world="versioned-list")
+        for name, query in _VERSIONS.items()
+    ),
     _paged(),
     case("list-v1-trailing-slash", Step("GET", "/${bucket}/?delimiter=/"), world="listing"),
     case("list-v1-of-empty", Step("GET", "/${bucket}"), world="empty"),

@@ -33,12 +33,18 @@ _RANGES = {
 
 
 def _range_case(name: str, value: str) -> Case:
-    return case(f"range-{name}", Step("GET", "/${bucket}/ten", {"Range": value}), Step("HEAD", "/${bucket}/ten", {"Range": value}))
+    return case(
+        f"range-{name}",
+        Step("GET", "/${bucket}/ten", {"Range": value}),
+        Step("HEAD", "/${bucket}/ten", {"Range": value}),
+    )
 
 
 def _round_trip(name: str, headers: dict[str, str], body: bytes = b"data") -> Case:
     target = f"/${{bucket}}/{name}"
-    return case(name, Step("PUT", target, headers, body), Step("HEAD", target), Step("GET", target), Step("DELETE", target))
+    return case(
+        name, Step("PUT", target, headers, body), Step("HEAD", target), Step("GET", target), Step("DELETE", target)
+    )
 
 
 CASES = (
@@ -58,14 +64,20 @@ CASES = (
         ),
     ),
     *(_range_case(name, value) for name, value in _RANGES.items()),
-    case("range-of-empty", Step("GET", "/${bucket}/empty", {"Range": "bytes=0-"}), Step("GET", "/${bucket}/empty", {"Range": "bytes=-1"})),
+    case(
+        "range-of-empty",
+        Step("GET", "/${bucket}/empty", {"Range": "bytes=0-"}),
+        Step("GET", "/${bucket}/empty", {"Range": "bytes=-1"}),
+    ),
     case("range-large", Step("GET", "/${bucket}/large", {"Range": "bytes=1000-200000"})),
     case("get-part-number", Step("GET", "/${bucket}/ten?partNumber=1"), Step("HEAD", "/${bucket}/ten?partNumber=1")),
     case("get-part-number-missing", Step("GET", "/${bucket}/ten?partNumber=2")),
     _round_trip("put-empty", {}, b""),
     _round_trip("put-without-type", {}),
     _round_trip("put-system-metadata", _SYSTEM),
-    _round_trip("put-user-metadata", {"x-amz-meta-one": "1", "x-amz-meta-Mixed-Case": "Value", "x-amz-meta-spaces": "a  b"}),
+    _round_trip(
+        "put-user-metadata", {"x-amz-meta-one": "1", "x-amz-meta-Mixed-Case": "Value", "x-amz-meta-spaces": "a  b"}
+    ),
     _round_trip("put-user-metadata-empty-value", {"x-amz-meta-nothing": ""}),
     _round_trip("put-user-metadata-utf8", {"x-amz-meta-name": "Grüße €"}),
     _round_trip("put-user-metadata-encoded-word", {"x-amz-meta-name": "=?UTF-8?Q?Gr=C3=BC=C3=9Fe?="}),
@@ -82,7 +94,12 @@ CASES = (
         Step("PUT", "/${bucket}/over", {}, b"second"),
         Step("GET", "/${bucket}/over"),
     ),
-    case("delete", Step("PUT", "/${bucket}/del", {}, b"x"), Step("DELETE", "/${bucket}/del"), Step("HEAD", "/${bucket}/del")),
+    case(
+        "delete",
+        Step("PUT", "/${bucket}/del", {}, b"x"),
+        Step("DELETE", "/${bucket}/del"),
+        Step("HEAD", "/${bucket}/del"),
+    ),
     case("delete-missing", Step("DELETE", "/${bucket}/never-there")),
     case(
         "object-tagging",
@@ -96,14 +113,22 @@ CASES = (
     ),
     case("object-tagging-malformed", Step("PUT", "/${bucket}/ten?tagging", described(b"<Tagging>"), b"<Tagging>")),
     case("object-acl", Step("GET", "/${bucket}/ten?acl")),
-    case("object-acl-put", Step("PUT", "/${bucket}/ten?acl", {"x-amz-acl": "private"}), Step("GET", "/${bucket}/ten?acl")),
+    case(
+        "object-acl-put", Step("PUT", "/${bucket}/ten?acl", {"x-amz-acl": "private"}), Step("GET", "/${bucket}/ten?acl")
+    ),
     case(
         "object-attributes",
-        Step("GET", "/${bucket}/ten?attributes", {"x-amz-object-attributes": "ETag,ObjectSize,StorageClass,Checksum,ObjectParts"}),
+        Step(
+            "GET",
+            "/${bucket}/ten?attributes",
+            {"x-amz-object-attributes": "ETag,ObjectSize,StorageClass,Checksum,ObjectParts"},
+        ),
     ),
     case("object-attributes-none-named", Step("GET", "/${bucket}/ten?attributes")),
     case("object-torrent", Step("GET", "/${bucket}/ten?torrent")),
-    case("object-lock-on-plain-bucket", Step("GET", "/${bucket}/ten?retention"), Step("GET", "/${bucket}/ten?legal-hold")),
+    case(
+        "object-lock-on-plain-bucket", Step("GET", "/${bucket}/ten?retention"), Step("GET", "/${bucket}/ten?legal-hold")
+    ),
     case(
         "object-lock",
         Step("PUT", "/${fresh}", {"x-amz-bucket-object-lock-enabled": "true"}),
@@ -122,20 +147,37 @@ CASES = (
     case(
         "delete-objects",
         *(Step("PUT", f"/${{bucket}}/{key}", {}, b"x") for key in ("m1", "m%202", "m%26")),
-        Step("POST", "/${bucket}?delete", described(deletion("m1", "m 2", "m&amp;", "never")), deletion("m1", "m 2", "m&amp;", "never")),
+        Step(
+            "POST",
+            "/${bucket}?delete",
+            described(deletion("m1", "m 2", "m&amp;", "never")),
+            deletion("m1", "m 2", "m&amp;", "never"),
+        ),
         Step("HEAD", "/${bucket}/m%26"),
     ),
     case(
         "delete-objects-quiet",
         Step("PUT", "/${bucket}/q1", {}, b"x"),
-        Step("POST", "/${bucket}?delete", described(deletion("q1", "never", quiet=True)), deletion("q1", "never", quiet=True)),
+        Step(
+            "POST",
+            "/${bucket}?delete",
+            described(deletion("q1", "never", quiet=True)),
+            deletion("q1", "never", quiet=True),
+        ),
         Step("HEAD", "/${bucket}/q1"),
     ),
     case("delete-objects-malformed", Step("POST", "/${bucket}?delete", described(b"<Delete><Obj"), b"<Delete><Obj")),
     case("delete-objects-empty-list", Step("POST", "/${bucket}?delete", described(deletion()), deletion())),
-    case("versions-get", Step("GET", "/${bucket}/twice"), Step("GET", "/${bucket}/twice?versionId=${first}"), world="versioned"),
+    case(
+        "versions-get",
+        Step("GET", "/${bucket}/twice"),
+        Step("GET", "/${bucket}/twice?versionId=${first}"),
+        world="versioned",
+    ),
     case("versions-head", Step("HEAD", "/${bucket}/twice?versionId=${second}"), world="versioned"),
-    case("versions-range", Step("GET", "/${bucket}/twice?versionId=${first}", {"Range": "bytes=1-2"}), world="versioned"),
+    case(
+        "versions-range", Step("GET", "/${bucket}/twice?versionId=${first}", {"Range": "bytes=1-2"}), world="versioned"
+    ),
     case("versions-tagging", Step("GET", "/${bucket}/twice?tagging&versionId=${first}"), world="versioned"),
     case(
         "versions-attributes",

@@ -46,7 +46,11 @@ def _header(algorithm: str) -> Case:
 
 def _wrong_header(algorithm: str) -> Case:
     field, target = f"x-amz-checksum-{algorithm}", f"/${{bucket}}/wrong-{algorithm}"
-    return case(f"checksum-header-wrong-{algorithm}", Step("PUT", target, {field: _WRONG[algorithm]}, _BODY), Step("HEAD", target))
+    return case(
+        f"checksum-header-wrong-{algorithm}",
+        Step("PUT", target, {field: _WRONG[algorithm]}, _BODY),
+        Step("HEAD", target),
+    )
 
 
 def _trailer(algorithm: str, signing: Signing) -> Case:
@@ -78,20 +82,48 @@ CASES = (
     ),
     case("checksum-not-base64", Step("PUT", "/${bucket}/bad-sum", {"x-amz-checksum-crc32": "!"}, _BODY)),
     case("checksum-unknown-algorithm", Step("PUT", "/${bucket}/odd-sum", {"x-amz-checksum-crc7": "AAAA"}, _BODY)),
-    case("checksum-promised-only", Step("PUT", "/${bucket}/promised", {"x-amz-sdk-checksum-algorithm": "CRC32"}, _BODY)),
+    case(
+        "checksum-promised-only", Step("PUT", "/${bucket}/promised", {"x-amz-sdk-checksum-algorithm": "CRC32"}, _BODY)
+    ),
     case("chunks-signed", Step("PUT", "/${bucket}/chunks", {}, _BODY, "chunks"), Step("GET", "/${bucket}/chunks")),
-    case("chunks-signed-large", Step("PUT", "/${bucket}/chunks-l", {}, _LARGE, "chunks"), Step("GET", "/${bucket}/chunks-l")),
-    case("chunks-signed-empty", Step("PUT", "/${bucket}/chunks-e", {}, b"", "chunks"), Step("GET", "/${bucket}/chunks-e")),
+    case(
+        "chunks-signed-large",
+        Step("PUT", "/${bucket}/chunks-l", {}, _LARGE, "chunks"),
+        Step("GET", "/${bucket}/chunks-l"),
+    ),
+    case(
+        "chunks-signed-empty", Step("PUT", "/${bucket}/chunks-e", {}, b"", "chunks"), Step("GET", "/${bucket}/chunks-e")
+    ),
     case(
         "chunks-with-encoding",
         Step("PUT", "/${bucket}/chunks-z", {"Content-Encoding": "gzip"}, _BODY, "chunks"),
         Step("HEAD", "/${bucket}/chunks-z"),
     ),
-    case("unsigned-payload", Step("PUT", "/${bucket}/unsigned", {}, _BODY, "unsigned-payload"), Step("GET", "/${bucket}/unsigned")),
-    case("unsigned-payload-large", Step("PUT", "/${bucket}/unsigned-l", {}, _LARGE, "unsigned-payload"), Step("GET", "/${bucket}/unsigned-l")),
-    case("payload-hash-wrong", Step("PUT", "/${bucket}/wrong-hash", {}, _BODY, "wrong-hash"), Step("HEAD", "/${bucket}/wrong-hash")),
-    case("content-md5", Step("PUT", "/${bucket}/md5", {"Content-MD5": content_md5(_BODY)}, _BODY), Step("HEAD", "/${bucket}/md5")),
-    case("content-md5-wrong", Step("PUT", "/${bucket}/md5-w", {"Content-MD5": content_md5(b"x")}, _BODY), Step("HEAD", "/${bucket}/md5-w")),
+    case(
+        "unsigned-payload",
+        Step("PUT", "/${bucket}/unsigned", {}, _BODY, "unsigned-payload"),
+        Step("GET", "/${bucket}/unsigned"),
+    ),
+    case(
+        "unsigned-payload-large",
+        Step("PUT", "/${bucket}/unsigned-l", {}, _LARGE, "unsigned-payload"),
+        Step("GET", "/${bucket}/unsigned-l"),
+    ),
+    case(
+        "payload-hash-wrong",
+        Step("PUT", "/${bucket}/wrong-hash", {}, _BODY, "wrong-hash"),
+        Step("HEAD", "/${bucket}/wrong-hash"),
+    ),
+    case(
+        "content-md5",
+        Step("PUT", "/${bucket}/md5", {"Content-MD5": content_md5(_BODY)}, _BODY),
+        Step("HEAD", "/${bucket}/md5"),
+    ),
+    case(
+        "content-md5-wrong",
+        Step("PUT", "/${bucket}/md5-w", {"Content-MD5": content_md5(b"x")}, _BODY),
+        Step("HEAD", "/${bucket}/md5-w"),
+    ),
     case("content-md5-malformed", Step("PUT", "/${bucket}/md5-m", {"Content-MD5": "short"}, _BODY)),
     case("content-length-missing", Step("PUT", "/${bucket}/no-length", {}, b"", sends_length=False)),
 )
