@@ -77,6 +77,8 @@ class Rule(Section):
                 yield option, f"has no meaning for mode {self.mode}" + _REASONS.get((option, self.mode), "")
         if self.mode in _KMS_MODES and (self.kms_key_arn is None) == (self.kms_key_name is None):
             yield "kms_key_arn", f"must be set for mode {self.mode} (or kms_key_name on servers without ARNs, not both)"
+        if self.mode is ModeName.NONE and self.enforce:
+            yield "enforce", "with mode none would remove the encryption that clients ask for"
         if self.mode is ModeName.SSE_C and self.customer_key is None:
             yield "customer_key", f"must be set for mode {self.mode}"
         yield from self._context_faults()

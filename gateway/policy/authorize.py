@@ -61,12 +61,13 @@ def authorize(verified: VerifiedRequest, rules: Sequence[EncryptionRule]) -> Aut
     Fields that a presigned URL carries in its query are read as the header fields that they stand for.
 
     Raises:
-        S3Error: the request's own encryption headers contradict each other or its operation, or no rule is about the
-            object that it would create.
+        S3Error: the request's own encryption headers contradict each other or its operation, a customer key came
+            without TLS, or no rule is about the object that the request would create.
     """
     verified = replace(verified, request=hoist_query(verified.request))
     request = verified.request
     requested = requested_encryption(request.operation, request.raw.headers)
+    _refuse_key_in_clear(request, requested)
     rule = None
     if request.bucket is not None and request.object_key is not None:
         rule = first_match(rules, request.bucket, request.object_key)
@@ -76,6 +77,16 @@ def authorize(verified: VerifiedRequest, rules: Sequence[EncryptionRule]) -> Aut
         raise S3Error("AccessDenied", "No encryption rule of the gateway covers this object.")
     mode, source = _default_encryption(requested, rule)
     return AuthorizedRequest(verified, requested, rule, mode, source)
+
+
+def _refuse_key_in_clear(request: S3Request, requested: RequestedEncryption) -> None:
+    """Refuse a customer key that came without TLS, as S3 does, on listeners that are exempted from TLS too."""
+    if request.raw.scheme != "https" and (requested.customer or requested.copy_source_customer):
+        raise S3Error(
+            "InvalidRequest",
+            "Requests specifying Server Side Encryption with Customer provided keys must be made over a secure "
+            "connection.",
+        )
 
 
 def _default_encryption(requested: RequestedEncryption, rule: EncryptionRule) -> tuple[ModeName, EncryptionSource]:

@@ -19,10 +19,8 @@ async def new_object_encryption(call: Call) -> tuple[Headers, ObjectKey | None]:
     """
     authorized = call.authorized
     metrics = call.services.metrics
-    if authorized.source is EncryptionSource.CLIENT:
+    if authorized.source in (EncryptionSource.CLIENT, EncryptionSource.NONE) or authorized.rule is None:
         return encryption_headers_of(call.request.raw.headers).without(COPY_SOURCE_CUSTOMER_HEADERS), None
-    if authorized.source is EncryptionSource.NONE or authorized.rule is None:
-        return Headers(), None
     if authorized.source is EncryptionSource.OVERRIDDEN:
         metrics.encryption_overridden(authorized.requested.mode or ModeName.NONE, authorized.mode)
     else:
