@@ -299,7 +299,7 @@ FAULTS: tuple[tuple[dict[str, Any], str, str], ...] = (
     (rule(encryption_context={"aws:s3:arn": "x"}), "rules[0].encryption_context.aws:s3:arn", "aws:"),
     (rule(encryption_context={"a": 1}), "rules[0].encryption_context.a", "must be a text"),
     (rule(SSE_C, customer_key=None), "rules[0].customer_key", "must be set for mode sse-c"),
-    (rule(mode="none", enforce=True), "rules[0].enforce", "would remove the encryption"),
+    (rule(REST, name="x", buckets=["x"], mode="none", enforce=True), "rules[0].enforce", "would remove the encryption"),
     (rule(SSE_C, customer_key="nope"), "rules[0].customer_key", "'nope' is not an entry of customer_keys"),
     (rule(SSE_C, encryption_context={"a": "b"}), "rules[0].encryption_context", "no meaning for mode sse-c"),
     (rule(derive_per_object=True), "rules[0].derive_per_object", "no meaning for mode sse-kms"),
