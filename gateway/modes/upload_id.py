@@ -8,9 +8,9 @@ clients send it back as it is.
 
     client's id = upstream's id ".sg1-" mode "-" tag (8 hex digits) "-" version (decimal)
 
-The tag is the fingerprint of the key source for an injected customer key, the hash of the KMS key id for the KMS
-modes, and zeros otherwise; the version is the customer key's, and zero otherwise. The id needs no signature: whoever
-changes it can only spoil an upload of their own.
+The tag is the fingerprint of the key source for an injected customer key, the hash of the MD5 header for a client's own
+customer key, the hash of the KMS key id for the KMS modes, and zeros otherwise; the version is the injected customer
+key's, and zero otherwise. The id needs no signature: whoever changes it can only spoil an upload of their own.
 """
 
 import hashlib
@@ -82,6 +82,11 @@ def kms_tag(kms_key_id: str | None) -> str:
     if not kms_key_id or "alias/" in kms_key_id:
         return _NO_TAG
     return hashlib.sha256(bare_key_id(kms_key_id).encode("utf-8", "surrogateescape")).hexdigest()[:8]
+
+
+def customer_tag(key_md5: str) -> str:
+    """The tag of a customer key that the client sends itself, by the MD5 that goes with it."""
+    return hashlib.sha256(b"sse-c:" + key_md5.encode("utf-8", "surrogateescape")).hexdigest()[:8]
 
 
 def parse_upload_id(text: str) -> UploadId:

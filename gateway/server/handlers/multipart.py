@@ -8,9 +8,16 @@ from aiohttp import web
 from gateway.errors import S3Error, UpstreamUnavailable
 from gateway.modes.plan import Plan, plan
 from gateway.modes.registry import MODES, mode_shown_by
-from gateway.modes.upload_id import UPLOAD_ID, UploadId, kms_tag, upload_id_of, with_upstream_upload_id
+from gateway.modes.upload_id import (
+    UPLOAD_ID,
+    UploadId,
+    customer_tag,
+    kms_tag,
+    upload_id_of,
+    with_upstream_upload_id,
+)
 from gateway.policy.rules import ModeName
-from gateway.s3.encryption_headers import COPY_SOURCE_CUSTOMER_HEADERS, SSE_KMS_KEY_ID
+from gateway.s3.encryption_headers import COPY_SOURCE_CUSTOMER_HEADERS, SSE_C_KEY_MD5, SSE_KMS_KEY_ID
 from gateway.s3.forwarding import encryption_headers_of
 from gateway.s3.headers import Headers
 from gateway.s3.operation import Operation
@@ -28,7 +35,8 @@ from gateway.upstream.body import EmptyBody
 from gateway.upstream.request import UpstreamRequest
 from gateway.upstream.response import UpstreamResponse
 
-_CONTINUES_UPLOAD = frozenset({Operation.UPLOAD_PART, Operation.UPLOAD_PART_COPY, Operation.COMPLETE_MULTIPART_UPLOAD})
+_PARTS = frozenset({Operation.UPLOAD_PART, Operation.UPLOAD_PART_COPY})
+_CONTINUES_UPLOAD = _PARTS | {Operation.COMPLETE_MULTIPART_UPLOAD}
 
 
 async def create_upload(call: Call) -> web.StreamResponse:
@@ -61,6 +69,9 @@ async def create_upload(call: Call) -> web.StreamResponse:
 def _shown_id(upstream_id: str, planned: Plan, object_key: ObjectKey | None) -> UploadId:
     if object_key is not None:
         return UploadId(upstream_id, planned.mode, object_key.fingerprint, object_key.version)
+    key_md5 = planned.headers.get(SSE_C_KEY_MD5)
+    if key_md5 is not None:
+        return UploadId(upstream_id, planned.mode, customer_tag(key_md5))
     return UploadId(upstream_id, planned.mode, kms_tag(planned.headers.get(SSE_KMS_KEY_ID)))
 
 
@@ -125,6 +136,7 @@ async def plan_for_upload(call: Call) -> tuple[Plan, ObjectKey | None]:
     _refuse_foreign_upload(call, upload_id)
     object_key = await call.services.key_ring.for_upload(upload_id, call.bucket, call.object_key)
     if object_key is None:
+        _require_clients_key(call, upload_id)
         encryption = encryption_headers_of(call.request.raw.headers).without(COPY_SOURCE_CUSTOMER_HEADERS)
     else:
         encryption = Headers(object_key.headers().render())
@@ -150,6 +162,30 @@ def _refuse_foreign_upload(call: Call, upload_id: UploadId) -> None:
             "NoSuchUpload",
             "The specified upload does not exist under this id. Use the upload id that the gateway returned for "
             "CreateMultipartUpload: it names the encryption that the upload began with.",
+        )
+
+
+def _require_clients_key(call: Call, upload_id: UploadId) -> None:
+    """Refuse a part whose customer key is not the one that its upload began with.
+
+    S3 refuses it as well, but some servers store such a part, and the object can then never be read. Source: Amazon S3
+    API Reference, UploadPart.
+
+    Raises:
+        S3Error: InvalidRequest, in S3's words.
+    """
+    if call.request.operation not in _PARTS or upload_id.mode is ModeName.NONE:
+        return
+    customer = call.authorized.requested.customer
+    if (customer is not None) != (upload_id.mode is ModeName.SSE_C):
+        raise S3Error(
+            "InvalidRequest",
+            "The multipart upload initiate requested encryption. Subsequent part requests must include the appropriate "
+            "encryption parameters.",
+        )
+    if customer is not None and customer_tag(customer.key_md5) != upload_id.tag:
+        raise S3Error(
+            "InvalidRequest", "The provided encryption parameters did not match the ones used originally."
         )
 
 
