@@ -1,7 +1,8 @@
 """What a case of the differential suite is: steps, written as the HTTP requests they are.
 
-Texts may name values as ``${name}``: ``${bucket}`` is the bucket of the case's world, ``${fresh}`` a bucket of its own that
-does not exist yet, and whatever an earlier step of the case or of its world took with ``take`` has the name given there.
+Texts may name values as ``${name}``: ``${bucket}`` is the bucket of the case's world, ``${fresh}`` a bucket of its own
+that does not exist yet, and whatever an earlier step of the case or of its world took with ``take`` has the name given
+there.
 """
 
 import re

@@ -103,8 +103,8 @@ DIFFERENCES: tuple[Difference, ...] = (
     ),
     Difference(
         "Streamed uploads without a checksum get CRC64NVME",
-        "The gateway sends a trailing checksum so that no error between it and the server goes unseen. Amazon S3 stores "
-        "the same checksum for such uploads by itself.",
+        "The gateway sends a trailing checksum so that no error between it and the server goes unseen. Amazon S3 "
+        "stores the same checksum for such uploads by itself.",
         {"seaweedfs": _STREAMED, "minio": _STREAMED},
         ("header:x-amz-checksum-crc64nvme", "header:x-amz-checksum-type"),
     ),
