@@ -7,6 +7,8 @@ from typing import Any, Generic, TypeVar
 from gateway.errors import KeyUnavailable
 from gateway.keys.vault_error import VaultError
 
+_CANCEL_AGAIN_SECONDS = 0.1
+
 K = TypeVar("K")
 V = TypeVar("V")
 
@@ -52,12 +54,15 @@ class SingleFlight(Generic[K, V]):
         return key in self._tasks
 
     async def aclose(self) -> None:
-        """Stop all work."""
-        tasks = tuple(self._tasks.values())
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks)
+        """Stop all work.
+
+        A task is cancelled until it has ended: aiohttp turns a cancellation that meets its own time-out into a
+        time-out, after which the work would go on.
+        """
+        while tasks := tuple(self._tasks.values()):
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks, timeout=_CANCEL_AGAIN_SECONDS)
 
     def _landed(self, key: K, task: asyncio.Task[V]) -> None:
         self._tasks.pop(key, None)

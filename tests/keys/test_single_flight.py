@@ -1,4 +1,5 @@
 import asyncio
+import contextlib
 
 import pytest
 
@@ -66,3 +67,18 @@ async def test_an_unexpected_exception_reaches_the_caller() -> None:
 
     with pytest.raises(ZeroDivisionError):
         await flights.run("a", work)
+
+
+async def test_closing_stops_work_that_swallows_a_cancellation() -> None:
+    """As aiohttp does when its own time-out comes at the same moment."""
+    flights: SingleFlight[str, None] = SingleFlight()
+
+    async def work() -> None:
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.sleep(60)
+        await asyncio.sleep(60)
+
+    flights.start("a", work)
+    await asyncio.sleep(0)
+    await asyncio.wait_for(flights.aclose(), 5)
+    assert not flights.busy("a")
