@@ -156,6 +156,25 @@ class ServerProcess:
             self._process.wait()
         self._process = None
 
+    def terminate(self) -> None:
+        """SIGTERM, without waiting."""
+        os.kill(self.pid, signal.SIGTERM)
+
+    def wait(self, *, seconds: float) -> int:
+        """Wait until it has ended by itself; its exit status, negative for a signal.
+
+        Raises:
+            LabError: it runs on.
+        """
+        if self._process is None:
+            raise LabError(f"{self.name} is not running")
+        try:
+            status = self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            raise LabError(f"{self.name} did not end within {seconds:g} s") from None
+        self._process = None
+        return status
+
     def kill(self) -> None:
         """``kill -9``, and wait until it is gone. Does nothing when not running."""
         if self._process is None:
