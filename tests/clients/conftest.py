@@ -105,7 +105,7 @@ def client(client_kind: type[Client], stand: Stand, tmp_path: Path) -> Client:
 def service(side: Gateway | S3Server, tmp_path: Path) -> Service:
     """A gateway, or a server itself, as clients see it."""
     home = tmp_path / "home"
-    home.mkdir()
+    home.mkdir(parents=True)
     return Service(side.endpoint, side.ca_file, side.credentials, home)
 
 

@@ -15,7 +15,8 @@ class AwsCli:
     name: ClassVar[str] = "aws"
     program: ClassVar[str | None] = "aws"
     reads_ranges: ClassVar[bool] = True
-    keeps_attributes_in_parts: ClassVar[bool] = False
+    #: Not when it copies in parts.
+    copies_attributes: ClassVar[bool] = False
     presigns: ClassVar[frozenset[str]] = frozenset({"GET"})
 
     def __init__(self, service: Service) -> None:

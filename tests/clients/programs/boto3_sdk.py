@@ -20,7 +20,7 @@ class Boto3:
     name: ClassVar[str] = "boto3"
     program: ClassVar[str | None] = None
     reads_ranges: ClassVar[bool] = True
-    keeps_attributes_in_parts: ClassVar[bool] = True
+    copies_attributes: ClassVar[bool] = True
     presigns: ClassVar[frozenset[str]] = frozenset(_OPERATIONS)
 
     def __init__(self, service: Service) -> None:

@@ -54,8 +54,8 @@ class Client(Protocol):
     program: ClassVar[str | None]
     #: Whether :meth:`read_tail` is there.
     reads_ranges: ClassVar[bool]
-    #: Whether a copy that it makes in parts keeps media type and metadata: no server does that for it.
-    keeps_attributes_in_parts: ClassVar[bool]
+    #: Whether its copy of a large object asks the server to keep media type and metadata.
+    copies_attributes: ClassVar[bool]
     #: The methods that it presigns URLs for.
     presigns: ClassVar[frozenset[str]]
 

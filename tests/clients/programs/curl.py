@@ -19,7 +19,7 @@ class Curl:
     name: ClassVar[str] = "curl"
     program: ClassVar[str | None] = "curl"
     reads_ranges: ClassVar[bool] = True
-    keeps_attributes_in_parts: ClassVar[bool] = True
+    copies_attributes: ClassVar[bool] = True
     presigns: ClassVar[frozenset[str]] = frozenset()
 
     def __init__(self, service: Service) -> None:
@@ -63,6 +63,8 @@ class Curl:
         command: list[str | Path] = [
             *(self._program, "--config", "-", "--silent", "--show-error", "--fail-with-body"),
             *("--cacert", self._service.ca_file, "--aws-sigv4", f"aws:amz:{REGION}:s3"),
+            # curl before 8.1 does not send it by itself, and S3 wants it.
+            *("--header", "x-amz-content-sha256: UNSIGNED-PAYLOAD"),
             *options,
             *arguments,
             f"{self._service.endpoint}/{target}",

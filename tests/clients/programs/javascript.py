@@ -1,6 +1,7 @@
 """The AWS SDK for JavaScript v3, driven by ``javascript/client.mjs``."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
 
@@ -16,7 +17,7 @@ class JavaScript:
     name: ClassVar[str] = "javascript"
     program: ClassVar[str | None] = "npm"
     reads_ranges: ClassVar[bool] = True
-    keeps_attributes_in_parts: ClassVar[bool] = True
+    copies_attributes: ClassVar[bool] = True
     presigns: ClassVar[frozenset[str]] = frozenset({"GET", "PUT"})
 
     def __init__(self, service: Service) -> None:
@@ -51,7 +52,7 @@ class JavaScript:
         request = {"action": "presign", "method": method, "object": {"Bucket": bucket, "Key": key}}
         return self._run(request).decode().strip()
 
-    def _run(self, request: dict[str, object]) -> bytes:
+    def _run(self, request: Mapping[str, object]) -> bytes:
         return run(
             [self._program, JAVASCRIPT / "client.mjs"],
             self._service,

@@ -15,7 +15,7 @@ class Rclone:
     name: ClassVar[str] = "rclone"
     program: ClassVar[str | None] = "rclone"
     reads_ranges: ClassVar[bool] = True
-    keeps_attributes_in_parts: ClassVar[bool] = True
+    copies_attributes: ClassVar[bool] = True
     presigns: ClassVar[frozenset[str]] = frozenset({"GET"})
 
     def __init__(self, service: Service) -> None:

@@ -16,7 +16,8 @@ class S5cmd:
     program: ClassVar[str | None] = "s5cmd"
     #: Only within the download of a large object.
     reads_ranges: ClassVar[bool] = False
-    keeps_attributes_in_parts: ClassVar[bool] = True
+    #: It asks to replace them, with nothing.
+    copies_attributes: ClassVar[bool] = False
     presigns: ClassVar[frozenset[str]] = frozenset({"GET"})
 
     def __init__(self, service: Service) -> None:
