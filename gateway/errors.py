@@ -16,7 +16,6 @@ STATUS_BY_CODE: Mapping[str, int] = {
     "BadRequest": 400,
     "EntityTooLarge": 400,
     "EntityTooSmall": 400,
-    "ExpiredToken": 400,
     "IncompleteBody": 400,
     "InternalError": 500,
     "InvalidAccessKeyId": 403,
@@ -25,7 +24,6 @@ STATUS_BY_CODE: Mapping[str, int] = {
     "InvalidChunkSizeError": 403,
     "InvalidDigest": 400,
     "InvalidEncryptionAlgorithmError": 400,
-    "InvalidPart": 400,
     "InvalidPolicyDocument": 400,
     "InvalidRange": 416,
     "InvalidRequest": 400,
@@ -37,7 +35,6 @@ STATUS_BY_CODE: Mapping[str, int] = {
     "MalformedTrailerError": 400,
     "MalformedXML": 400,
     "MaxPostPreDataLengthExceededError": 400,
-    "MetadataTooLarge": 400,
     "MethodNotAllowed": 405,
     "MissingContentLength": 411,
     "NoSuchUpload": 404,
@@ -49,7 +46,6 @@ STATUS_BY_CODE: Mapping[str, int] = {
     "ServiceUnavailable": 503,
     "SignatureDoesNotMatch": 403,
     "SlowDown": 503,
-    "UserKeyMustBeSpecified": 400,
     "XAmzContentSHA256Mismatch": 400,
 }
 
