@@ -25,7 +25,6 @@ STATUS_BY_CODE: Mapping[str, int] = {
     "InvalidDigest": 400,
     "InvalidEncryptionAlgorithmError": 400,
     "InvalidPolicyDocument": 400,
-    "InvalidRange": 416,
     "InvalidRequest": 400,
     "InvalidToken": 400,
     "InvalidURI": 400,

@@ -62,7 +62,8 @@ def authorize(verified: VerifiedRequest, rules: Sequence[EncryptionRule]) -> Aut
 
     Raises:
         S3Error: the request's own encryption headers contradict each other or its operation, a customer key came
-            without TLS, or no rule is about the object that the request would create.
+            without TLS, an enforced encryption would be changed, or no rule is about the object that the request would
+            create.
     """
     verified = replace(verified, request=hoist_query(verified.request))
     request = verified.request
@@ -71,6 +72,8 @@ def authorize(verified: VerifiedRequest, rules: Sequence[EncryptionRule]) -> Aut
     rule = None
     if request.bucket is not None and request.object_key is not None:
         rule = first_match(rules, request.bucket, request.object_key)
+    if request.operation is Operation.UPDATE_OBJECT_ENCRYPTION and rule is not None and rule.enforce:
+        raise S3Error("AccessDenied", "The gateway's encryption rule for this object does not let clients change it.")
     if request.operation not in CREATES_OBJECT:
         return AuthorizedRequest(verified, requested, rule, ModeName.NONE, EncryptionSource.NONE)
     if rule is None:

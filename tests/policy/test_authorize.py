@@ -133,3 +133,12 @@ def test_a_customer_key_without_tls_is_refused(fields: tuple[tuple[str, str], ..
     assert refused.value.code == "InvalidRequest"
     assert "secure connection" in refused.value.message
     assert authorized([rule(ModeName.SSE_S3)], scheme="http").mode is ModeName.SSE_S3
+
+
+def test_an_enforced_encryption_is_not_changed_afterwards() -> None:
+    """UpdateObjectEncryption would go around a rule that enforces its encryption."""
+    target = "/bucket/key?encryption"
+    assert authorized([rule(ModeName.SSE_KMS)], target=target).mode is ModeName.NONE
+    with pytest.raises(S3Error) as refused:
+        authorized([rule(ModeName.SSE_KMS, enforce=True)], target=target)
+    assert refused.value.code == "AccessDenied"

@@ -184,9 +184,7 @@ def _require_clients_key(call: Call, upload_id: UploadId) -> None:
             "encryption parameters.",
         )
     if customer is not None and customer_tag(customer.key_md5) != upload_id.tag:
-        raise S3Error(
-            "InvalidRequest", "The provided encryption parameters did not match the ones used originally."
-        )
+        raise S3Error("InvalidRequest", "The provided encryption parameters did not match the ones used originally.")
 
 
 async def complete_upload(call: Call) -> web.StreamResponse:

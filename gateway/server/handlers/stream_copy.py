@@ -13,6 +13,7 @@ from gateway.errors import S3Error, UpstreamUnavailable
 from gateway.modes.plan import Plan
 from gateway.s3.copied_metadata import copied_headers, copied_tagging, source_conditions
 from gateway.s3.copy_source import CopySource
+from gateway.s3.copy_source_range import COPY_SOURCE_RANGE, check_copy_source_range, parse_copy_source_range
 from gateway.s3.encryption_headers import ENCRYPTION_HEADERS, CustomerKeyHeaders
 from gateway.s3.headers import Headers
 from gateway.s3.operation import Operation
@@ -32,7 +33,6 @@ _PRECONDITION_FAILED = 412
 #: What servers answer for an object without tags, or when they know no tags at all.
 _WITHOUT_TAGS = frozenset({404, 405, 501})
 COPY_SOURCE = "x-amz-copy-source"
-_RANGE = "x-amz-copy-source-range"
 
 CopyResult = Literal["CopyObjectResult", "CopyPartResult"]
 
@@ -99,7 +99,7 @@ async def stream_part(call: Call, source: Source, planned: Plan) -> web.Response
     async with call.send_request(_get(call, source)) as found:
         if not is_success(found.status):
             return await _refuse_source(call, found)
-        _require_whole_range(call.request.raw.headers.get(_RANGE), found)
+        _require_whole_range(call.request.raw.headers.get(COPY_SOURCE_RANGE), found)
         headers = Headers((name, value) for name, value in planned.headers if name in ENCRYPTION_HEADERS)
         request = _request(call, Operation.UPLOAD_PART, "PUT", planned.query, headers, await _copied_body(found))
         async with call.send_request(request) as answer:
@@ -162,14 +162,21 @@ async def _copied_body(found: UpstreamResponse) -> Body:
     return StreamedBody(size, found.iter_chunks(), None)
 
 
-def _require_whole_range(wanted: str | None, found: UpstreamResponse) -> None:
-    """S3 refuses a range that reaches past the source's end, where a GET would answer with less."""
-    if wanted is None:
+def _require_whole_range(value: str | None, found: UpstreamResponse) -> None:
+    """S3 refuses a range that reaches past the source's end, where a GET would answer with less.
+
+    Raises:
+        S3Error: InvalidArgument.
+        UpstreamUnavailable: the server did not answer with the range that it was asked for.
+    """
+    if value is None:
         return
-    last_wanted = wanted.rpartition("-")[2]
+    wanted = parse_copy_source_range(value)
     span, _, size = (found.headers.get("content-range") or "").removeprefix("bytes ").partition("/")
-    if span.rpartition("-")[2] != last_wanted:
-        raise S3Error("InvalidArgument", f"Range specified is not valid for source object of size: {size}")
+    if size.isdigit():
+        check_copy_source_range(wanted, int(size))
+    if span != f"{wanted.first}-{wanted.last}":
+        raise UpstreamUnavailable("The upstream server did not answer with the range of the source of a copy.")
 
 
 async def _source_tagging(call: Call, source: Source) -> Headers:
