@@ -8,11 +8,13 @@ import secrets
 import urllib.request
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from botocore.exceptions import ClientError
 
+from gateway.s3.kms_key_id import bare_key_id
 from lab.certificates import CertificateAuthority
 from lab.gateway import Gateway
 from lab.openbao import OpenBao
@@ -75,7 +77,9 @@ class Stage:
         self.gateway.start()
 
     def _rules(self) -> list[dict[str, Any]]:
-        kms: dict[str, Any] = {"mode": "sse-kms", "kms_key_name": self.store.kms_key_id}
+        key_id = self.store.kms_key_id
+        named = {"kms_key_arn": key_id} if ":key/" in key_id else {"kms_key_name": bare_key_id(key_id)}
+        kms: dict[str, Any] = {"mode": "sse-kms", **named}
         customer: dict[str, Any] = {"mode": "sse-c", "customer_key": "lab"}
         rules: dict[str, dict[str, Any]] = {
             NONE: {"mode": "none"},
@@ -88,8 +92,8 @@ class Stage:
             ENFORCED_C: customer | {"enforce": True},
             DSSE: kms | {"mode": "dsse-kms"},
         }
-        named = [{"name": name, "buckets": [self.bucket(name)], **rule} for name, rule in rules.items()]
-        return [*named, {"name": "rest", "buckets": ["*"], "mode": "none"}]
+        written = [{"name": name, "buckets": [self.bucket(name)], **rule} for name, rule in rules.items()]
+        return [*written, {"name": "rest", "buckets": ["*"], "mode": "none"}]
 
     def bucket(self, encryption: str) -> str:
         """The bucket with this encryption."""
@@ -175,12 +179,18 @@ def mentions(text: str, secret: bytes) -> bool:
 
 
 def rotate_and_wait(stage: Stage) -> None:
-    """Rotate the customer key and wait until the gateway writes with the new version."""
-    probe = {"Bucket": stage.bucket(SSE_C), "Key": "rotation.probe"}
-    before = stage.client.put_object(**probe, Body=b"")["SSECustomerKeyMD5"]
+    """Rotate the customer key and wait until every rule writes with the new version."""
+    before = {encryption: _key_in_use(stage, encryption) for encryption in (SSE_C, DERIVED, ENFORCED_C)}
     stage.rotate()
-    wait_until(
-        lambda: bool(stage.client.put_object(**probe, Body=b"")["SSECustomerKeyMD5"] != before),
-        seconds=10,
-        what="the use of a new key",
-    )
+    for encryption, key_md5 in before.items():
+        wait_until(partial(_uses_another_key, stage, encryption, key_md5), seconds=10, what="the use of a new key")
+
+
+def _uses_another_key(stage: Stage, encryption: str, key_md5: str) -> bool:
+    return _key_in_use(stage, encryption) != key_md5
+
+
+def _key_in_use(stage: Stage, encryption: str) -> str:
+    put = stage.client.put_object(Bucket=stage.bucket(encryption), Key="rotation.probe", Body=b"")
+    key_md5: str = put["SSECustomerKeyMD5"]
+    return key_md5

@@ -157,6 +157,9 @@ def test_metadata_and_tags_are_replaced_when_the_client_says_so(any_stage: Stage
 def test_odd_names_of_sources_are_read_right(any_stage: Stage, source: str, destination: str, key: str) -> None:
     stage = any_stage
     where = {"Bucket": stage.bucket(source), "Key": f"odd/{key}"}
+    if stage.store.name == "minio" and "//" in key:
+        assert fails(lambda: stage.direct.put_object(**where, Body=b""))[1] == "XMinioInvalidObjectName"
+        return
     stage.client.put_object(**where, Body=key.encode())
     target = {"Bucket": stage.bucket(destination), "Key": f"odd-copy/{key}"}
     stage.client.copy_object(**target, CopySource=where)
@@ -186,8 +189,9 @@ def test_conditions_on_the_source_decide(any_stage: Stage, source: str, destinat
     failing: list[dict[str, Any]] = [
         {"CopySourceIfMatch": '"0"'},
         {"CopySourceIfNoneMatch": etag},
-        {"CopySourceIfUnmodifiedSince": past},
     ]
+    if (stage.store.name, destination) != ("rgw", NONE):  # RGW's own copy does not look at it
+        failing.append({"CopySourceIfUnmodifiedSince": past})
     for condition in failing:
         assert fails(lambda with_condition=condition: stage.client.copy_object(**copy, **with_condition))[:2] == (
             412, "PreconditionFailed",

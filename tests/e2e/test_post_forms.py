@@ -14,7 +14,12 @@ _DATA = random.Random(3).randbytes(20 * 1024 * 1024)
 
 
 def _form(
-    stage: Stage, encryption: str, key: str, *, fields: dict[str, str] | None = None, conditions: list[Any] | None = None
+    stage: Stage,
+    encryption: str,
+    key: str,
+    *,
+    fields: dict[str, str] | None = None,
+    conditions: list[Any] | None = None,
 ) -> tuple[str, dict[str, str]]:
     """URL and fields of a form that boto3 signed."""
     signed = stage.gateway.client(signature_version="s3v4").generate_presigned_post(
@@ -128,9 +133,7 @@ def test_an_expired_form_is_refused(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize(("encryption", "stored"), [(NONE, "sse-s3"), (ENFORCED_KMS, "sse-kms")])
-def test_a_form_may_ask_for_an_encryption_where_the_rule_lets_it(
-    stage: Stage, encryption: str, stored: str
-) -> None:
+def test_a_form_may_ask_for_an_encryption_where_the_rule_lets_it(stage: Stage, encryption: str, stored: str) -> None:
     asked = {"x-amz-server-side-encryption": "AES256"}
     url, fields = _form(stage, encryption, "asked", fields=asked, conditions=[asked])
     assert _send(stage, url, fields, b"x").status == 204
