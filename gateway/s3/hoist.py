@@ -25,12 +25,25 @@ AUTHENTICATION_PARAMETERS: frozenset[str] = frozenset(
     }
 )
 
+#: Checksums of the body. A URL is presigned before there is a body: SDKs put the checksum of an empty one into it, and
+#: S3 does not check it (https://github.com/aws/aws-sdk-go-v2/issues/2610). As header fields they are checked.
+IGNORED_PARAMETERS: frozenset[str] = frozenset(
+    {
+        "x-amz-checksum-crc32",
+        "x-amz-checksum-crc32c",
+        "x-amz-checksum-crc64nvme",
+        "x-amz-checksum-sha1",
+        "x-amz-checksum-sha256",
+        "x-amz-sdk-checksum-algorithm",
+    }
+)
+
 _FIELD_NAME = re.compile(r"x-amz-[a-z0-9!#$%&'*+.^_`|~-]+")
 _NOT_IN_FIELD_VALUE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 
 def hoist_query(request: S3Request) -> S3Request:
-    """A copy of ``request`` whose ``x-amz-*`` query parameters have become header fields.
+    """A copy of ``request`` whose ``x-amz-*`` query parameters have become header fields, but for the ignored ones.
 
     To be called once the signature is verified, which covers the query as it was sent. The copy's ``raw`` has the
     merged header fields and lacks the moved parameters, so that a customer key in a URL goes no further.
@@ -43,7 +56,7 @@ def hoist_query(request: S3Request) -> S3Request:
         return request
     fields: dict[str, str] = {}
     for name, value in request.query.items():
-        if name in moved:
+        if name in moved and name.lower() not in IGNORED_PARAMETERS:
             _add(fields, name.lower(), value.strip(" \t"))
     headers = request.raw.headers
     for name, value in fields.items():

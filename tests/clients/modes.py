@@ -25,7 +25,7 @@ def rules(server: S3Server) -> list[dict[str, Any]]:
         "sse-s3": {"mode": "sse-s3"},
         "sse-kms": {
             "mode": "sse-kms",
-            "kms_key_name": server.kms_key_id,
+            **_kms_key(server.kms_key_id),
             "encryption_context": {"bucket": "{bucket}"},
         },
         "sse-c": {"mode": "sse-c", "customer_key": "clients", "derive_per_object": False},
@@ -33,6 +33,13 @@ def rules(server: S3Server) -> list[dict[str, Any]]:
     }
     found = [{"name": mode, "buckets": [bucket_of(mode)], **settings[mode]} for mode in MODES]
     return [*found, {"name": "rest", "buckets": ["*"], "mode": "none"}]
+
+
+def _kms_key(key_id: str) -> dict[str, str]:
+    """The option that names a key: a real ARN, or a name, which MinIO puts a prefix of its own before."""
+    if ":key/" in key_id:
+        return {"kms_key_arn": key_id}
+    return {"kms_key_name": key_id.removeprefix("arn:aws:kms:")}
 
 
 def stored_encryption(server: S3Server, bucket: str, key: str) -> str:
