@@ -11,7 +11,7 @@ from typing import Any
 
 from lab.certificates import CertificateAuthority
 from lab.openbao import OpenBao
-from lab.process import ServerProcess, free_ports
+from lab.process import ServerProcess, accepts_connections, free_ports
 from lab.s3_server import REGION, Credentials, S3Client, S3Server, s3_client
 
 _START_SECONDS = 60
@@ -122,8 +122,8 @@ class Gateway:
         return self.process.log_file
 
     def start(self) -> None:
-        """Start it, or start it again on the same ports."""
-        self.process.start(self.is_live, seconds=_START_SECONDS)
+        """Start it, or start it again on the same ports, and wait until clients can connect."""
+        self.process.start(self._takes_clients, seconds=_START_SECONDS)
 
     def stop(self) -> None:
         """SIGTERM: it drains and ends."""
@@ -140,6 +140,10 @@ class Gateway:
     def is_live(self) -> bool:
         """Whether ``/livez`` answers 200."""
         return self.admin_status("/livez") == 200
+
+    def _takes_clients(self) -> bool:
+        # With several workers the admin listener is there before the first of them listens.
+        return self.is_live() and accepts_connections(int(self.endpoint.rpartition(":")[2]))
 
     def is_ready(self) -> bool:
         """Whether ``/readyz`` answers 200."""
