@@ -7,12 +7,18 @@ from gateway.config.rules import Rule
 from gateway.keys.customer_keys import CustomerKeySettings
 from gateway.policy.rules import EncryptionRule
 from gateway.s3.authenticate import AuthSettings
+from gateway.s3.operation import Operation
 from gateway.upstream.settings import UpstreamSettings
 
 
 def encryption_rules(config: Config) -> tuple[EncryptionRule, ...]:
     """The encryption rules in order; the last one fits every object."""
     return tuple(_encryption_rule(rule) for rule in config.rules)
+
+
+def refused_operations(config: Config) -> frozenset[Operation]:
+    """The operations that are not for this upstream."""
+    return frozenset(Operation(name) for name in config.upstream.refused_operations)
 
 
 def auth_settings(config: Config) -> AuthSettings:

@@ -4,10 +4,22 @@ from collections.abc import Iterator
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from gateway.config.values import AbsolutePath, Region, RegionalUrl, Seconds, Section
+from gateway.s3.operation import Operation
 from gateway.upstream.settings import is_ip_address
+
+_OPERATION_NAMES = frozenset(operation.value for operation in Operation)
+
+
+def _known_operation(name: str) -> str:
+    if name not in _OPERATION_NAMES:
+        raise ValueError("is not the name of an S3 operation")
+    return name
+
+
+OperationName = Annotated[str, AfterValidator(_known_operation)]
 
 
 class Upstream(Section):
@@ -32,6 +44,11 @@ class Upstream(Section):
         default="attempt",
         description="Whether copies between encryptions are tried on the server first (`attempt`) or always go through "
         "the gateway (`stream`).",
+    )
+    refused_operations: tuple[OperationName, ...] = Field(
+        default=(),
+        description="S3 operations, such as `DeleteBucketEncryption`, that are refused with 501 because the server "
+        "takes them for something else (Ceph RGW 16 takes that one for `DeleteBucket`).",
     )
     allow_insecure_plain_http_upstream: bool = Field(
         default=False, description="Whether an `http://` endpoint is used: data then crosses the network in clear."

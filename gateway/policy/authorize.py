@@ -55,18 +55,27 @@ class AuthorizedRequest:
         return self.verified.request
 
 
-def authorize(verified: VerifiedRequest, rules: Sequence[EncryptionRule]) -> AuthorizedRequest:
+def authorize(
+    verified: VerifiedRequest, rules: Sequence[EncryptionRule], refused: frozenset[Operation] = frozenset()
+) -> AuthorizedRequest:
     """Decide on one request.
 
     Fields that a presigned URL carries in its query are read as the header fields that they stand for.
 
+    Args:
+        verified: the authenticated request.
+        rules: the encryption rules in order.
+        refused: operations that must not reach the upstream, because it takes them for something else.
+
     Raises:
-        S3Error: the request's own encryption headers contradict each other or its operation, a customer key came
-            without TLS, an enforced encryption would be changed, or no rule is about the object that the request would
-            create.
+        S3Error: the operation is refused, the request's own encryption headers contradict each other or its operation, a
+            customer key came without TLS, an enforced encryption would be changed, or no rule is about the object that
+            the request would create.
     """
     verified = replace(verified, request=hoist_query(verified.request))
     request = verified.request
+    if request.operation in refused:
+        raise S3Error("NotImplemented", f"The operation {request.operation.value} is switched off on this gateway.")
     requested = requested_encryption(request.operation, request.raw.headers)
     _refuse_key_in_clear(request, requested)
     rule = None

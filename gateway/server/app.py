@@ -6,7 +6,13 @@ from contextlib import AsyncExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from gateway.config.build import auth_settings, customer_key_settings, encryption_rules, upstream_settings
+from gateway.config.build import (
+    auth_settings,
+    customer_key_settings,
+    encryption_rules,
+    refused_operations,
+    upstream_settings,
+)
 from gateway.config.model import Config
 from gateway.config.resolve import Resolved, resolve
 from gateway.keys.customer_keys import CustomerKeySource, Derivation
@@ -73,6 +79,7 @@ class SealgateApp:
             key_ring=KeyRing(sources, rules, VersionCache()),
             upstream=upstream,
             upstream_credentials=resolved.upstream_credentials,
+            refused_operations=refused_operations(config),
             copies=CopyKnowledge(always_stream=config.upstream.copies == "stream"),
             metrics=self._metrics,
             access_log=AccessLog(sys.stdout if config.log.access_log else None),

@@ -78,7 +78,7 @@ class Pipeline:
             services.metrics.auth_failure(error.code)
             raise
         exchange.note_verified(verified)
-        authorized = authorize(verified, services.rules)
+        authorized = authorize(verified, services.rules, services.refused_operations)
         exchange.note_authorized(authorized)
         return await handler_of(authorized.request.operation)(Call(http, authorized, services, exchange))
 

@@ -9,6 +9,7 @@ from gateway.observe.metrics import Metrics
 from gateway.policy.rules import EncryptionRule
 from gateway.s3.authenticate import AuthSettings
 from gateway.s3.credentials import Identity
+from gateway.s3.operation import Operation
 from gateway.server.copy_knowledge import CopyKnowledge
 from gateway.server.key_ring import KeyRing
 from gateway.upstream.client import UpstreamClient
@@ -27,6 +28,7 @@ class Services:
         key_ring: the customer keys of the ``sse-c`` rules.
         upstream: the S3 server behind the gateway.
         upstream_credentials: what each identity's requests are signed with upstream, by identity name.
+        refused_operations: what the upstream takes for something else.
         copies: what is known of the server's own copies.
         metrics: the counters.
         access_log: one line per request.
@@ -40,6 +42,7 @@ class Services:
     key_ring: KeyRing
     upstream: UpstreamClient
     upstream_credentials: Mapping[str, CredentialSource]
+    refused_operations: frozenset[Operation]
     copies: CopyKnowledge
     metrics: Metrics
     access_log: AccessLog

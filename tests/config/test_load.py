@@ -249,6 +249,7 @@ FAULTS: tuple[tuple[dict[str, Any], str, str], ...] = (
     (upstream(region="EU Central"), "upstream.region", "region's name"),
     (upstream(endpoint="https://127.0.0.1", addressing="virtual-host"), "upstream.addressing", "IP address"),
     (upstream(payload="signed"), "upstream.payload", "'auto', 'trailer' or 'unsigned'"),
+    (upstream(refused_operations=["DropBucket"]), "upstream.refused_operations[0]", "not the name of an S3 operation"),
     (upstream(copies="never"), "upstream.copies", "'attempt' or 'stream'"),
     (upstream(connect_timeout_seconds=0), "upstream.connect_timeout_seconds", "greater than 0"),
     (upstream(idle_timeout_seconds=float("inf")), "upstream.idle_timeout_seconds", "finite"),

@@ -13,6 +13,7 @@ from gateway.redact import SecretStr
 from gateway.s3.authenticate import AuthSettings, authenticate
 from gateway.s3.credentials import Credential, Identity
 from gateway.s3.headers import Headers
+from gateway.s3.operation import Operation
 from gateway.s3.parse import parse_request
 from gateway.s3.request import RawRequest
 from gateway.s3.sigv4 import sign_headers
@@ -49,12 +50,13 @@ def authorized(
     method: str = "PUT",
     target: str = "/bucket/key",
     scheme: str = "https",
+    refused: frozenset[Operation] = frozenset(),
 ) -> AuthorizedRequest:
     path, _, query = target.partition("?")
     unsigned = Headers((("host", "gateway.example"), *fields))
     signed = sign_headers(method, path, query, unsigned, CREDENTIAL, "eu-central-1", "s3", NOW, "UNSIGNED-PAYLOAD")
     raw = RawRequest(method, path, query, signed, scheme, "192.0.2.1", "id")
-    return authorize(authenticate(parse_request(raw, ()), IDENTITIES, NOW, AuthSettings()), rules)
+    return authorize(authenticate(parse_request(raw, ()), IDENTITIES, NOW, AuthSettings()), rules, refused)
 
 
 DECISIONS = [
@@ -142,3 +144,17 @@ def test_an_enforced_encryption_is_not_changed_afterwards() -> None:
     with pytest.raises(S3Error) as refused:
         authorized([rule(ModeName.SSE_KMS, enforce=True)], target=target)
     assert refused.value.code == "AccessDenied"
+
+
+def test_an_operation_that_the_upstream_mistakes_is_refused() -> None:
+    """What a server takes for something else never reaches it."""
+    raw_target = "/bucket?encryption"
+    assert authorized([rule(ModeName.SSE_S3)], method="DELETE", target=raw_target).rule is None
+    with pytest.raises(S3Error) as refused:
+        authorized(
+            [rule(ModeName.SSE_S3)],
+            method="DELETE",
+            target=raw_target,
+            refused=frozenset({Operation.DELETE_BUCKET_ENCRYPTION}),
+        )
+    assert (refused.value.code, refused.value.status) == ("NotImplemented", 501)
