@@ -68,8 +68,8 @@ def authorize(
         refused: operations that must not reach the upstream, because it takes them for something else.
 
     Raises:
-        S3Error: the operation is refused, the request's own encryption headers contradict each other or its operation, a
-            customer key came without TLS, an enforced encryption would be changed, or no rule is about the object that
+        S3Error: the operation is refused, the request's own encryption headers contradict each other or its operation,
+            a customer key came without TLS, an enforced encryption would be changed, or no rule is about the object that
             the request would create.
     """
     verified = replace(verified, request=hoist_query(verified.request))
