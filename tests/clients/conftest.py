@@ -20,19 +20,11 @@ from lab.gateway import Gateway
 from lab.openbao import OpenBao
 from lab.s3_server import S3Server
 from tests.clients.modes import CUSTOMER_KEYS, MODES, bucket_of, rules
-from tests.clients.programs.aws_cli import AwsCli
-from tests.clients.programs.boto3_sdk import Boto3
+from tests.clients.programs.catalogue import CLIENTS, DEFAULT_CLIENTS
 from tests.clients.programs.client import Client, Service
-from tests.clients.programs.curl import Curl
-from tests.clients.programs.javascript import JavaScript
-from tests.clients.programs.rclone import Rclone
-from tests.clients.programs.s3cmd import S3cmd
-from tests.clients.programs.s5cmd import S5cmd
 
 _SERVERS = ("seaweedfs", "rgw", "minio")
 _DEFAULT_SERVERS = ("seaweedfs",)
-_CLIENTS: tuple[type[Client], ...] = (Boto3, AwsCli, Rclone, S3cmd, S5cmd, JavaScript, Curl)
-_DEFAULT_CLIENTS = (Boto3, AwsCli)
 #: Names of clients that must be there: where they are listed (CI), a missing one is a failure and not a skip.
 REQUIRED_CLIENTS = frozenset(os.environ.get("SEALGATE_TEST_CLIENTS", "").split())
 
@@ -82,8 +74,7 @@ def stand(
 
 @pytest.fixture(
     params=[
-        pytest.param(kind, id=kind.name, marks=[] if kind in _DEFAULT_CLIENTS else pytest.mark.slow)
-        for kind in _CLIENTS
+        pytest.param(kind, id=kind.name, marks=[] if kind in DEFAULT_CLIENTS else pytest.mark.slow) for kind in CLIENTS
     ]
 )
 def client_kind(request: pytest.FixtureRequest) -> type[Client]:

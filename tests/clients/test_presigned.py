@@ -14,11 +14,17 @@ from lab.gateway import Gateway
 from lab.openbao import OpenBao
 from tests.clients.conftest import Stand
 from tests.clients.modes import CUSTOMER_KEYS, MODES, bucket_of, expected_encryption, rules, stored_encryption
+from tests.clients.programs.catalogue import CLIENTS, DEFAULT_CLIENTS
 from tests.clients.programs.client import Client
 
 pytestmark = pytest.mark.clients
 
 _CONTENT = b"presigned " * 1000
+_PRESIGNED = [
+    pytest.param(kind, method, id=f"{kind.name}-{method}", marks=[] if kind in DEFAULT_CLIENTS else pytest.mark.slow)
+    for kind in CLIENTS
+    for method in sorted(kind.presigns)
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,13 +72,11 @@ def test_boto3_presigns_reading_and_writing_with_signature_version_4(stand: Stan
 
 
 @pytest.mark.parametrize("mode", ["none", "sse-c-derived"])
-@pytest.mark.parametrize("method", ["GET", "PUT"])
+@pytest.mark.parametrize(("client_kind", "method"), _PRESIGNED, indirect=["client_kind"])
 def test_urls_are_presigned_by_default_settings(
     client: Client, stand: Stand, mode: str, method: str, request: pytest.FixtureRequest
 ) -> None:
     """Signature Version 4 works; the retired version 2 is refused, and works where the gateway allows it."""
-    if method not in client.presigns:
-        pytest.skip(f"{client.name} does not presign {method}")
     bucket, key = bucket_of(mode), f"presigned/{client.name}+{method}"
     reference = stand.gateway.client()
     if method == "GET":
