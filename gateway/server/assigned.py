@@ -6,6 +6,7 @@ Started as ``python -m gateway.server.assigned ASSIGNMENT``; standard input is a
 import asyncio
 import contextlib
 import json
+import signal
 import socket
 import sys
 from dataclasses import asdict, dataclass
@@ -70,6 +71,8 @@ def run_assigned(assignment: Assignment) -> None:
     Raises:
         GatewayError: the gateway can not start.
     """
+    # The supervisor passes SIGHUP on once the admin socket exists. Until the certificates are read it has no meaning.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     runtime = RuntimeReference(assignment.target, assignment.arguments).load()
     configure_logging(sys.stderr, runtime.settings.log)
     structlog.contextvars.bind_contextvars(worker=assignment.slot)

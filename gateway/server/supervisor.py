@@ -51,6 +51,7 @@ def run(reference: RuntimeReference) -> int:
     Returns:
         The exit status: 0 after an orderly end.
     """
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is a certificate to renew
     try:
         runtime = reference.load()
         configure_logging(sys.stderr, runtime.settings.log)
@@ -125,25 +126,33 @@ class Supervisor:
         return self._exit_status
 
     async def ask(self) -> Readiness:
-        """Ready when there are workers and each one that runs is ready; a worker being replaced does not count."""
+        """Ready when there are workers and each one that is up is ready; a worker being replaced does not count."""
         if self._signals.stop.is_set():
             return Readiness(ready=False, checks={"process": "draining"})
-        slots = [slot for slot in sorted(self._processes) if admin_path(self._directory, slot).exists()]
-        answers = await asyncio.gather(*(self._ask_worker(slot) for slot in slots))
+        answers = await self._answers()
         checks = {
             f"worker {slot}: {name}": result
-            for slot, answer in zip(slots, answers, strict=True)
+            for slot, answer in answers.items()
             for name, result in answer.checks.items()
         }
-        if not slots:
-            checks["workers"] = "none is running"
-        return Readiness(ready=bool(slots) and all(answer.ready for answer in answers), checks=checks)
+        if not answers:
+            checks["workers"] = "none is up"
+        return Readiness(ready=bool(answers) and all(answer.ready for answer in answers.values()), checks=checks)
 
-    async def _ask_worker(self, slot: int) -> Readiness:
+    async def _answers(self) -> dict[int, Readiness]:
+        """What each worker that is up says about itself."""
+        slots = sorted(self._processes)
+        answers = await asyncio.gather(*(self._ask_worker(slot) for slot in slots))
+        return {slot: answer for slot, answer in zip(slots, answers, strict=True) if answer is not None}
+
+    async def _ask_worker(self, slot: int) -> Readiness | None:
+        """What a worker says; None while it does not listen yet."""
         admin = self._settings.admin or AdminSettings()
         try:
             async with asyncio.timeout(admin.probe_seconds + 1):
                 return await _read_readiness(admin_path(self._directory, slot))
+        except (ConnectionRefusedError, FileNotFoundError):
+            return None
         except (OSError, ValueError, TimeoutError) as error:
             return Readiness(ready=False, checks={"process": f"no answer: {type(error).__name__}"})
 
@@ -156,7 +165,9 @@ class Supervisor:
             status = await self._run_once(slot)
             if stop.is_set():
                 return
-            if status == EXIT_CONFIG:
+            if status == EXIT_CONFIG and not await self._answers():
+                # While a worker serves, a configuration or a certificate that is wrong ends nothing: it may be half
+                # written right now.
                 self._exit_status = EXIT_CONFIG
                 self._signals.request()
                 return

@@ -41,6 +41,7 @@ class Served:
     def __init__(self, control: Path, workers: int, **options: Any) -> None:
         control.mkdir(exist_ok=True)
         self.control = control
+        self.workers = workers
         self.port, self.admin_port = free_port(), free_port()
         given = {
             "port": self.port, "admin_port": self.admin_port, "workers": workers, "control": str(control), **options
@@ -52,9 +53,12 @@ class Served:
         )
 
     def wait_until_ready(self) -> "Served":
-        eventually(lambda: self.process.poll() is not None or self.status("/readyz") == 200, within=20)
+        eventually(lambda: self.process.poll() is not None or self._all_ready(), within=20)
         assert self.process.poll() is None, self.log.read_text()
         return self
+
+    def _all_ready(self) -> bool:
+        return self.status("/readyz") == 200 and len(self.checks()) == self.workers
 
     def get(self, path: str, port: int | None = None) -> tuple[int, bytes]:
         connection = http.client.HTTPConnection("127.0.0.1", port or self.port, timeout=10)
@@ -154,7 +158,7 @@ def test_a_killed_worker_is_replaced_and_its_counters_stay(serve: Serve) -> None
     for pid in pids:
         os.kill(pid, signal.SIGKILL)
     waiting.close()
-    eventually(lambda: served.status("/readyz") == 200 and len(served.checks()) == 2, within=15)
+    served.wait_until_ready()
     replaced = served.pids(2)
     assert not replaced & pids
     assert not is_alive(victim)
@@ -224,11 +228,26 @@ def test_an_unusable_configuration_ends_it_with_every_fault(serve: Serve, tmp_pa
     assert "sealgate: upstream.endpoint: is missing" in log
 
 
-def test_a_configuration_that_became_unusable_ends_it_too(serve: Serve) -> None:
-    """A worker that dies is built from the configuration as it is now."""
+def test_a_configuration_that_became_unusable_ends_nothing(serve: Serve) -> None:
+    """A worker that died waits for a configuration that it can use; the other one serves."""
     served = serve(2).wait_until_ready()
-    served.control.joinpath("unusable").touch()
-    os.kill(served.pid(), signal.SIGKILL)
+    unusable = served.control / "unusable"
+    unusable.touch()
+    victim = served.pid()
+    os.kill(victim, signal.SIGKILL)
+    eventually(lambda: served.sample("sealgate_worker_restarts_total") >= 2)
+    assert served.pid() != victim
+    assert served.status("/readyz") == 200
+    unusable.unlink()
+    served.wait_until_ready()
+    assert served.end() == 0
+
+
+def test_without_any_worker_an_unusable_configuration_ends_it(serve: Serve) -> None:
+    served = serve(2).wait_until_ready()
+    (served.control / "unusable").touch()
+    for pid in served.pids(2):
+        os.kill(pid, signal.SIGKILL)
     assert served.process.wait(20) == EXIT_CONFIG
 
 
