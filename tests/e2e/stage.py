@@ -128,14 +128,21 @@ class Stage:
 
     def last_logged(self, operation: str, bucket: str, object_key: str) -> dict[str, Any]:
         """The newest line of the access log about one object."""
-        for line in reversed(self.gateway.access_log()):
-            if (line["operation"], line["bucket"], line["object_key"]) == (operation, bucket, object_key):
-                return line
-        raise AssertionError(f"no line about {operation} of {bucket}/{object_key}")
+        return logged(self.gateway, operation=operation, bucket=bucket, object_key=object_key)
 
     def key_attempts(self) -> float:
         """Ways that reads asked the store in so far."""
         return self.gateway.metric("sealgate_sse_c_key_attempts_total")
+
+
+def logged(gateway: Gateway, **wanted: Any) -> dict[str, Any]:
+    """The newest line of the access log with these values. It is written after the client has its answer."""
+
+    def fitting() -> list[dict[str, Any]]:
+        return [line for line in gateway.access_log() if wanted.items() <= line.items()]
+
+    wait_until(lambda: bool(fitting()), seconds=10, what=f"the log line {wanted}")
+    return fitting()[-1]
 
 
 def fails(call: Callable[[], object]) -> tuple[int, str, str]:

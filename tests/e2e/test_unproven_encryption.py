@@ -12,7 +12,7 @@ from lab.certificates import CertificateAuthority
 from lab.gateway import Gateway
 from lab.openbao import OpenBao
 from tests.e2e.lying_store import LyingStore, Seen
-from tests.e2e.stage import DSSE, NONE, SSE_S3, Stage, fails
+from tests.e2e.stage import DSSE, NONE, SSE_S3, Stage, fails, logged
 
 _KEY_ID = "arn:aws:kms:us-east-1:111122223333:key/0a0a0a0a-0000-4000-8000-000000000001"
 _OTHER_KEY_ID = "arn:aws:kms:us-east-1:111122223333:key/0b0b0b0b-0000-4000-8000-000000000002"
@@ -46,8 +46,8 @@ def _requires_an_error(stage: Stage, encryption: str, mode: str, *, server_refus
         assert "not encrypted" in message
         assert stage.gateway.metric("sealgate_encryption_unproven_total", mode=mode) == before + 1, operation
         assert stage.gateway.metric("sealgate_objects_written_total", mode=mode) == written, operation
-        line = next(line for line in reversed(stage.gateway.access_log()) if line["operation"] == operation)
-        assert (line["status"], line["error_code"], line["mode"]) == (501, "NotImplemented", mode)
+        line = logged(stage.gateway, operation=operation, bucket=bucket, status=501)
+        assert (line["error_code"], line["mode"]) == ("NotImplemented", mode)
     signed = stage.gateway.client(signature_version="s3v4").generate_presigned_post(bucket, "unproven form")
     with urllib3.PoolManager(ca_certs=str(stage.gateway.ca_file)) as http:
         answer = http.request("POST", signed["url"], fields={**signed["fields"], "file": ("f", b"x")})
@@ -185,9 +185,9 @@ def test_an_error_inside_a_success_counts_as_an_error(lie: Lie, operation: str) 
     }
     assert fails(calls[operation])[1] == "InternalError"
     assert lie.gateway.metric("sealgate_objects_written_total") == written
+    line = logged(lie.gateway, operation=operation, object_key="late", status=500)
+    assert (line["error_code"], line["upstream_status"]) == ("InternalError", 200)
     assert lie.gateway.metric("sealgate_requests_total", operation=operation, status_class="5xx") > failed
-    line = next(line for line in reversed(lie.gateway.access_log()) if line["operation"] == operation)
-    assert (line["status"], line["error_code"], line["upstream_status"]) == (500, "InternalError", 200)
 
 
 def _blocks(seen: Seen) -> web.Response:

@@ -1,13 +1,11 @@
-"""Who decides the encryption of an object: the client, the rule, or the rule over the client."""
+"""May a request happen, and which encryption does its object get."""
 
-import base64
-import hashlib
 from datetime import UTC, datetime
 
 import pytest
 
 from gateway.errors import S3Error
-from gateway.policy.authorize import AuthorizedRequest, EncryptionSource, authorize
+from gateway.policy.authorize import CREATES_OBJECT, AuthorizedRequest, EncryptionSource, authorize
 from gateway.policy.rules import EncryptionRule, ModeName
 from gateway.redact import SecretStr
 from gateway.s3.authenticate import AuthSettings, authenticate
@@ -18,143 +16,136 @@ from gateway.s3.parse import parse_request
 from gateway.s3.request import RawRequest
 from gateway.s3.sigv4 import sign_headers
 
-NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
-CREDENTIAL = Credential("SEALGATETESTCLIENT01", SecretStr("a test's secret"))
-IDENTITIES = {CREDENTIAL.access_key_id: Identity("tester", CREDENTIAL)}
-SSE = "x-amz-server-side-encryption"
-KEY = b"0123456789abcdef0123456789abcdef"
-CUSTOMER_KEY = (
-    (f"{SSE}-customer-algorithm", "AES256"),
-    (f"{SSE}-customer-key", base64.b64encode(KEY).decode()),
-    (f"{SSE}-customer-key-md5", base64.b64encode(hashlib.md5(KEY, usedforsecurity=False).digest()).decode()),
-)
-SOURCE_KEY = tuple((name.replace("x-amz-", "x-amz-copy-source-"), value) for name, value in CUSTOMER_KEY)
+_NOW = datetime(2026, 5, 1, 12, 0, tzinfo=UTC)
+_CREDENTIAL = Credential("SEALGATETEST00000001", SecretStr("a secret of tests"))
+_EMPTY_SHA256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+_SSE = "x-amz-server-side-encryption"
+_CUSTOMER = {
+    f"{_SSE}-customer-algorithm": "AES256",
+    f"{_SSE}-customer-key": "YWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWE=",
+    f"{_SSE}-customer-key-md5": "Xsqb0+sHwAbNQ65I395/0w==",
+}
+_KMS = {_SSE: "aws:kms"}
 
 
-def rule(mode: ModeName, *, enforce: bool = False, buckets: tuple[str, ...] = ("*",)) -> EncryptionRule:
-    kms = mode in (ModeName.SSE_KMS, ModeName.DSSE_KMS)
-    return EncryptionRule(
-        name=f"{mode} rule",
-        buckets=buckets,
-        prefixes=(),
-        mode=mode,
-        enforce=enforce,
-        kms_key_arn="arn:aws:kms:eu-central-1:111122223333:key/k" if kms else None,
-        customer_key="k" if mode is ModeName.SSE_C else None,
-    )
-
-
-def authorized(
-    rules: list[EncryptionRule],
-    *fields: tuple[str, str],
-    method: str = "PUT",
-    target: str = "/bucket/key",
-    scheme: str = "https",
-    refused: frozenset[Operation] = frozenset(),
+def _authorize(
+    method: str, target: str, rules: tuple[EncryptionRule, ...], headers: dict[str, str] | None = None
 ) -> AuthorizedRequest:
+    """Decide on a request that really was signed."""
     path, _, query = target.partition("?")
-    unsigned = Headers((("host", "gateway.example"), *fields))
-    signed = sign_headers(method, path, query, unsigned, CREDENTIAL, "eu-central-1", "s3", NOW, "UNSIGNED-PAYLOAD")
-    raw = RawRequest(method, path, query, signed, scheme, "192.0.2.1", "id")
-    return authorize(authenticate(parse_request(raw, ()), IDENTITIES, NOW, AuthSettings()), rules, refused)
+    fields = Headers((("host", "gateway.example"), *(headers or {}).items()))
+    signed = sign_headers(method, path, query, fields, _CREDENTIAL, "us-east-1", "s3", _NOW, _EMPTY_SHA256)
+    raw = RawRequest(method, path, query, signed, "https", "127.0.0.1", "0123456789ABCDEF")
+    identities = {_CREDENTIAL.access_key_id: Identity("tester", _CREDENTIAL)}
+    return authorize(authenticate(parse_request(raw, ()), identities, _NOW, AuthSettings()), rules)
 
 
-DECISIONS = [
-    # the rule's mode, enforced, what the client asks for, the object's mode, who chose it
-    (ModeName.NONE, False, (), ModeName.NONE, EncryptionSource.NONE),
-    (ModeName.NONE, False, ((SSE, "AES256"),), ModeName.SSE_S3, EncryptionSource.CLIENT),
-    (ModeName.SSE_S3, False, (), ModeName.SSE_S3, EncryptionSource.INJECTED),
-    (ModeName.SSE_KMS, False, (), ModeName.SSE_KMS, EncryptionSource.INJECTED),
-    (ModeName.SSE_KMS, False, ((SSE, "AES256"),), ModeName.SSE_S3, EncryptionSource.CLIENT),
-    (ModeName.SSE_KMS, True, ((SSE, "AES256"),), ModeName.SSE_KMS, EncryptionSource.OVERRIDDEN),
-    (ModeName.SSE_KMS, True, (), ModeName.SSE_KMS, EncryptionSource.INJECTED),
-    (ModeName.SSE_KMS, False, CUSTOMER_KEY, ModeName.SSE_C, EncryptionSource.CLIENT),
-    (ModeName.SSE_S3, True, CUSTOMER_KEY, ModeName.SSE_S3, EncryptionSource.OVERRIDDEN),
-    (ModeName.SSE_C, True, ((SSE, "aws:kms"),), ModeName.SSE_C, EncryptionSource.OVERRIDDEN),
-    (ModeName.DSSE_KMS, False, ((SSE, "aws:kms:dsse"),), ModeName.DSSE_KMS, EncryptionSource.CLIENT),
-]
+def _rule(mode: ModeName, *, enforce: bool = False, prefixes: tuple[str, ...] = ()) -> EncryptionRule:
+    return EncryptionRule(f"{mode}-{prefixes}", ("bucket",), prefixes, mode, enforce)
 
 
-@pytest.mark.parametrize(("mode", "enforce", "fields", "decided", "source"), DECISIONS)
-def test_decisions(
-    mode: ModeName, enforce: bool, fields: tuple[tuple[str, str], ...], decided: ModeName, source: EncryptionSource
+_S3 = _rule(ModeName.SSE_S3)
+
+
+@pytest.mark.parametrize("mode", list(ModeName))
+@pytest.mark.parametrize(
+    ("method", "target", "headers"),
+    [
+        ("PUT", "/bucket/key", {}),
+        ("POST", "/bucket/key?uploads", {}),
+        ("PUT", "/bucket/key", {"x-amz-copy-source": "bucket/other"}),
+    ],
+)
+def test_a_new_object_gets_its_rules_encryption(
+    mode: ModeName, method: str, target: str, headers: dict[str, str]
 ) -> None:
-    """A client's own encryption is kept unless the rule enforces its own; without one the rule decides."""
-    found = authorized([rule(mode, enforce=enforce)], *fields)
-    assert (found.mode, found.source) == (decided, source)
+    decided = _authorize(method, target, (_rule(mode),), headers)
+    assert decided.mode is mode
+    assert decided.source is (EncryptionSource.NONE if mode is ModeName.NONE else EncryptionSource.INJECTED)
 
 
-def test_the_first_rule_that_fits_decides() -> None:
-    """Rules are tried in order."""
-    rules = [
-        rule(ModeName.SSE_C, buckets=("other",)),
-        rule(ModeName.SSE_KMS, buckets=("buck*",)),
-        rule(ModeName.SSE_S3),
-    ]
-    assert authorized(rules).mode is ModeName.SSE_KMS
+@pytest.mark.parametrize(
+    ("asked", "mode"), [({_SSE: "AES256"}, "sse-s3"), (_KMS, "sse-kms"), ({_SSE: "aws:kms:dsse"}, "dsse-kms"),
+                        (_CUSTOMER, "sse-c")],
+)  # fmt: skip
+@pytest.mark.parametrize("rule_mode", list(ModeName))
+def test_a_clients_own_encryption_is_kept_unless_the_rule_is_enforced(
+    asked: dict[str, str], mode: str, rule_mode: ModeName
+) -> None:
+    kept = _authorize("PUT", "/bucket/key", (_rule(rule_mode),), asked)
+    assert (kept.mode, kept.source) == (ModeName(mode), EncryptionSource.CLIENT)
+    replaced = _authorize("PUT", "/bucket/key", (_rule(rule_mode, enforce=True),), asked)
+    assert (replaced.mode, replaced.source) == (rule_mode, EncryptionSource.OVERRIDDEN)
+    assert replaced.requested.mode == mode
+
+
+@pytest.mark.parametrize(
+    ("key", "mode"), [("logs/a", ModeName.NONE), ("log", ModeName.SSE_S3), ("other/logs/a", ModeName.SSE_S3)]
+)
+def test_the_first_rule_that_fits_decides(key: str, mode: ModeName) -> None:
+    rules = (_rule(ModeName.NONE, prefixes=("logs/",)), _S3, _rule(ModeName.SSE_KMS))
+    assert _authorize("PUT", f"/bucket/{key}", rules).mode is mode
+
+
+@pytest.mark.parametrize(
+    ("method", "target", "headers"),
+    [
+        ("PUT", "/other/key", {}),
+        ("POST", "/other/key?uploads", {}),
+        ("PUT", "/other/key", {"x-amz-copy-source": "bucket/key"}),
+        ("PUT", "/other/key", _CUSTOMER),
+    ],
+)
+def test_an_object_that_no_rule_is_about_is_not_created(method: str, target: str, headers: dict[str, str]) -> None:
+    with pytest.raises(S3Error) as caught:
+        _authorize(method, target, (_S3,), headers)
+    assert caught.value.code == "AccessDenied"
 
 
 @pytest.mark.parametrize(
     ("method", "target"),
     [
-        ("GET", "/bucket/key"),
+        ("GET", "/other/key"),
+        ("HEAD", "/bucket/key"),
         ("DELETE", "/bucket/key"),
+        ("PUT", "/bucket/key?tagging"),
+        ("PUT", "/bucket/key?partNumber=1&uploadId=x"),
+        ("GET", "/bucket"),
+        ("GET", "/"),
         ("PUT", "/bucket"),
-        ("PUT", "/bucket/key?partNumber=1&uploadId=u"),
     ],
 )
-def test_other_operations_have_no_encryption_to_decide(method: str, target: str) -> None:
-    """Only what creates an object is given an encryption; a part has its upload's."""
-    found = authorized([rule(ModeName.SSE_S3)], method=method, target=target)
-    assert (found.mode, found.source) == (ModeName.NONE, EncryptionSource.NONE)
+def test_requests_that_create_no_object_get_no_encryption(method: str, target: str) -> None:
+    decided = _authorize(method, target, (_S3,))
+    assert decided.request.operation not in CREATES_OBJECT
+    assert (decided.mode, decided.source) == (ModeName.NONE, EncryptionSource.NONE)
 
 
-@pytest.mark.parametrize(
-    ("target", "fields"),
-    [("/bucket/key?uploads", ()), ("/bucket/key", (("x-amz-copy-source", "/from/key"),))],
-)
-def test_uploads_and_copies_create_objects(target: str, fields: tuple[tuple[str, str], ...]) -> None:
-    """CreateMultipartUpload and CopyObject get the rule's encryption."""
-    method = "POST" if "uploads" in target else "PUT"
-    assert authorized([rule(ModeName.SSE_S3)], *fields, method=method, target=target).mode is ModeName.SSE_S3
+def test_only_requests_about_an_object_have_a_rule() -> None:
+    assert _authorize("GET", "/bucket/key", (_S3,)).rule is _S3
+    assert _authorize("GET", "/bucket?prefix=key", (_S3,)).rule is None
 
 
-def test_an_object_without_a_rule_is_not_written() -> None:
-    """Where no rule fits, the gateway does not guess."""
-    with pytest.raises(S3Error) as refused:
-        authorized([rule(ModeName.SSE_S3, buckets=("other",))])
-    assert refused.value.code == "AccessDenied"
+def test_the_key_is_matched_decoded() -> None:
+    rules = (_rule(ModeName.SSE_KMS, prefixes=("grüße/",)), _S3)
+    assert _authorize("PUT", "/bucket/gr%C3%BC%C3%9Fe/a", rules).mode is ModeName.SSE_KMS
 
 
-@pytest.mark.parametrize("fields", [CUSTOMER_KEY, (("x-amz-copy-source", "/from/key"), *SOURCE_KEY)])
-def test_a_customer_key_without_tls_is_refused(fields: tuple[tuple[str, str], ...]) -> None:
-    """Also on a listener that may serve plain HTTP, a key is not taken over it."""
-    assert authorized([rule(ModeName.SSE_S3)], *fields).request is not None
-    with pytest.raises(S3Error) as refused:
-        authorized([rule(ModeName.SSE_S3)], *fields, scheme="http")
-    assert refused.value.code == "InvalidRequest"
-    assert "secure connection" in refused.value.message
-    assert authorized([rule(ModeName.SSE_S3)], scheme="http").mode is ModeName.SSE_S3
+def test_encryption_in_the_query_counts_as_asked_for() -> None:
+    decided = _authorize("PUT", f"/bucket/key?{_SSE}=aws%3Akms", (_S3,))
+    assert (decided.mode, decided.source) == (ModeName.SSE_KMS, EncryptionSource.CLIENT)
+    assert _SSE in decided.request.raw.headers
+    assert decided.request.query.names() == frozenset()
 
 
-def test_an_enforced_encryption_is_not_changed_afterwards() -> None:
-    """UpdateObjectEncryption would go around a rule that enforces its encryption."""
-    target = "/bucket/key?encryption"
-    assert authorized([rule(ModeName.SSE_KMS)], target=target).mode is ModeName.NONE
-    with pytest.raises(S3Error) as refused:
-        authorized([rule(ModeName.SSE_KMS, enforce=True)], target=target)
-    assert refused.value.code == "AccessDenied"
+@pytest.mark.parametrize("enforce", [True, False])
+def test_contradictions_are_refused_before_any_rule_could_hide_them(enforce: bool) -> None:
+    with pytest.raises(S3Error) as caught:
+        _authorize("PUT", "/bucket/key", (_rule(ModeName.SSE_C, enforce=enforce),), _CUSTOMER | _KMS)
+    assert caught.value.code == "InvalidArgument"
 
 
-def test_an_operation_that_the_upstream_mistakes_is_refused() -> None:
-    """What a server takes for something else never reaches it."""
-    raw_target = "/bucket?encryption"
-    assert authorized([rule(ModeName.SSE_S3)], method="DELETE", target=raw_target).rule is None
-    with pytest.raises(S3Error) as refused:
-        authorized(
-            [rule(ModeName.SSE_S3)],
-            method="DELETE",
-            target=raw_target,
-            refused=frozenset({Operation.DELETE_BUCKET_ENCRYPTION}),
-        )
-    assert (refused.value.code, refused.value.status) == ("NotImplemented", 501)
+def test_what_creates_an_object_is_every_operation_that_may_choose_its_encryption() -> None:
+    choosing = {operation for operation in Operation if "S" in operation.info.sse}
+    # A form becomes a PutObject first; a session is of directory buckets, which are refused.
+    assert choosing - {Operation.POST_OBJECT, Operation.CREATE_SESSION} == CREATES_OBJECT
