@@ -1,6 +1,7 @@
 """An S3 server that misbehaves on purpose: what it does is in the object key."""
 
 import contextlib
+import re
 import socket
 import ssl
 import struct
@@ -48,6 +49,8 @@ class HostileServer:
         self.endpoint = f"https://localhost:{self._listener.getsockname()[1]}"
         self.seen: list[Seen] = []
         self._closing = threading.Event()
+        # Bytes of the body that are still to come, by the thread that serves the connection.
+        self._missing: dict[int, int] = {}
         self._threads = [threading.Thread(target=self._accept)]
 
     def __enter__(self) -> Self:
@@ -88,6 +91,9 @@ class HostileServer:
                 if not piece:
                     return
                 head += piece
+            head, _, body = head.partition(b"\r\n\r\n")
+            length = re.search(rb"(?im)^content-length: *(\d+)", head)
+            self._missing[threading.get_ident()] = int(length[1]) - len(body) if length else 0
             target = head.split(b" ", 2)[1].decode()
             seen = Seen(target)
             self.seen.append(seen)
@@ -161,12 +167,10 @@ class HostileServer:
         connection.sendall(_REDIRECT % f"{self.endpoint}/hostile/elsewhere".encode())
 
     def _take_body(self, connection: ssl.SSLSocket) -> None:
-        """Read until nothing comes for a moment."""
-        connection.settimeout(0.3)
-        with contextlib.suppress(TimeoutError):
-            while connection.recv(65_536):
-                pass
-        connection.settimeout(20)
+        """Read the whole body."""
+        missing = self._missing[threading.get_ident()]
+        while missing > 0:
+            missing -= len(connection.recv(65_536))
 
     def _wait_for_end(self, connection: ssl.SSLSocket) -> None:
         """Read, and throw away, until the gateway ends the connection."""
