@@ -69,8 +69,8 @@ def authorize(
 
     Raises:
         S3Error: the operation is refused, the request's own encryption headers contradict each other or its operation,
-            a customer key came without TLS, an enforced encryption would be changed, or no rule is about the object that
-            the request would create.
+            a customer key came without TLS, an enforced encryption would be changed, or no rule is about the object
+            that the request would create.
     """
     verified = replace(verified, request=hoist_query(verified.request))
     request = verified.request
