@@ -160,6 +160,8 @@ class GatewayProtocol(RequestHandler):
         self._body_timed_out = False
         self._head_since = None
         self._head_bytes = 0
+        # aiohttp hands the request to serve() a little later; until then the connection must not look idle.
+        self._idle_since = self._received_at
 
     def _note_head(self, size: int) -> None:
         """More of a header section came, and it is not complete."""
@@ -269,6 +271,8 @@ class GatewayProtocol(RequestHandler):
         elif status == HTTPStatus.BAD_REQUEST:
             metrics.bad_request("not_http")
             error = S3Error("BadRequest", "An error occurred when parsing the HTTP request.")
+        elif self._wire is None or isinstance(exc, ConnectionError):
+            error = internal_error()  # the client went away in the middle: no fault, and nobody reads this
         else:
             _log.error("request_failed", exc_info=exc, listener=self._listener)
             error = internal_error()
