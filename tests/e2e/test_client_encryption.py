@@ -141,14 +141,18 @@ def test_a_multipart_upload_under_a_clients_key_is_read_with_that_key(stage: Sta
         (
             {f"{_SSE}-aws-kms-key-id": "some-key"},
             "InvalidArgument",
-            "Server Side Encryption with AWS KMS managed key requires HTTP header "
-            "x-amz-server-side-encryption : aws:kms",
+            (
+                "Server Side Encryption with AWS KMS managed key requires HTTP header "
+                "x-amz-server-side-encryption : aws:kms"
+            ),
         ),
         (
             {_SSE: "AES256", f"{_SSE}-aws-kms-key-id": "some-key"},
             "InvalidArgument",
-            "Server Side Encryption with AWS KMS managed key requires HTTP header "
-            "x-amz-server-side-encryption : aws:kms",
+            (
+                "Server Side Encryption with AWS KMS managed key requires HTTP header "
+                "x-amz-server-side-encryption : aws:kms"
+            ),
         ),
         ({_SSE: "AES512"}, "InvalidArgument", "The encryption method specified is not supported"),
         ({_SSE: ""}, "InvalidArgument", "The encryption method specified is not supported"),
@@ -211,8 +215,10 @@ def test_parts_need_the_key_that_their_upload_began_with(stage: Stage) -> None:
     assert missing == (
         400,
         "InvalidRequest",
-        "The multipart upload initiate requested encryption. Subsequent part requests must include the appropriate "
-        "encryption parameters.",
+        (
+            "The multipart upload initiate requested encryption. Subsequent part requests must include the appropriate "
+            "encryption parameters."
+        ),
     )
     other = fails(lambda: stage.client.upload_part(**upload, PartNumber=1, Body=b"x", **Key.new().arguments()))
     assert other == (

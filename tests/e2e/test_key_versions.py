@@ -22,7 +22,11 @@ from tests.e2e.wire import Key
 def own(tmp_path: Path, authority: CertificateAuthority, seaweed: SeaweedFS, openbao: OpenBao) -> Iterator[Stage]:
     """A gateway with a secret of its own, in which versions may be destroyed."""
     running = Stage(
-        tmp_path, authority, seaweed, openbao, prefix=f"e2e-{hashlib.sha256(str(tmp_path).encode()).hexdigest()[:8]}"
+        tmp_path,
+        authority,
+        seaweed,
+        openbao,
+        prefix=f"e2e-{secrets.token_hex(4)}",
     )
     running.start()
     yield running
@@ -84,6 +88,7 @@ def test_old_versions_still_read_and_are_remembered(own: Stage, encryption: str)
     wait_until(lambda: own.key_attempts() - start == 6, seconds=5, what="the count of 6 attempts")
 
 
+@pytest.mark.slow
 def test_an_object_written_again_moves_to_the_newest_version(own: Stage) -> None:
     first = _put(own, SSE_C, "again", b"1")
     rotate_and_wait(own)
@@ -111,6 +116,7 @@ def test_a_destroyed_version_reads_no_more_and_the_others_still_do(own: Stage) -
     assert own.gateway.is_ready()
 
 
+@pytest.mark.slow
 def test_a_deleted_newest_version_is_not_written_with(own: Stage) -> None:
     first = _put(own, SSE_C, "kept", b"1")
     rotate_and_wait(own)
@@ -119,6 +125,7 @@ def test_a_deleted_newest_version_is_not_written_with(own: Stage) -> None:
     assert _get(own, SSE_C, "kept") == b"1"
 
 
+@pytest.mark.slow
 def test_a_version_that_is_no_key_stops_writes_and_not_reads(own: Stage) -> None:
     _put(own, SSE_C, "before", b"1")
     own.vault.put_secret(own.key_path, {"key": base64.b64encode(b"s" * 31).decode()})

@@ -70,8 +70,8 @@ def test_a_form_sends_its_browser_on_after_success(stage: Stage) -> None:
 
 def test_fields_of_a_form_become_metadata_and_its_filename_the_key(stage: Stage) -> None:
     wanted = {"x-amz-meta-purpose": "form", "Content-Type": "text/x-form"}
-    url, fields = _form(stage, SSE_C, "user/${filename}", fields=wanted, conditions=[wanted_ for wanted_ in (
-        {"x-amz-meta-purpose": "form"}, {"Content-Type": "text/x-form"})])  # fmt: skip
+    conditions = [{name: value} for name, value in wanted.items()]
+    url, fields = _form(stage, SSE_C, "user/${filename}", fields=wanted, conditions=conditions)
     assert _send(stage, url, fields, b"named", filename="näme 1.txt").status == 204
     got = stage.client.get_object(Bucket=stage.bucket(SSE_C), Key="user/näme 1.txt")
     assert (got["Body"].read(), got["Metadata"], got["ContentType"]) == (b"named", {"purpose": "form"}, "text/x-form")
