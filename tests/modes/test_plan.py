@@ -24,8 +24,8 @@ _SSE = "x-amz-server-side-encryption"
 
 def _plan(encryption: Headers, *, query: Query | None = None, mode: ModeName = ModeName.SSE_S3) -> Plan:
     fields = Headers((("host", "gateway.example"), ("x-amz-meta-a", "1"), (_SSE, "aws:kms")))
-    signed = sign_headers("PUT", "/b/k", "x-id=PutObject", fields, _CREDENTIAL, "us-east-1", "s3", _NOW, _SHA256)
-    raw = RawRequest("PUT", "/b/k", "x-id=PutObject", signed, "https", "127.0.0.1", "0123456789ABCDEF")
+    signed = sign_headers("PUT", "/bucket/k", "x-id=PutObject", fields, _CREDENTIAL, "us-east-1", "s3", _NOW, _SHA256)
+    raw = RawRequest("PUT", "/bucket/k", "x-id=PutObject", signed, "https", "127.0.0.1", "0123456789ABCDEF")
     identities = {_CREDENTIAL.access_key_id: Identity("tester", _CREDENTIAL)}
     verified = authenticate(parse_request(raw, ()), identities, _NOW, AuthSettings())
     return plan(authorize(verified, (EncryptionRule("rule", ("*",), (), mode, enforce=True),)), encryption, query)

@@ -1,10 +1,12 @@
 """Upload ids carry the encryption that their upload began with."""
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.modes.upload_id import UploadId, kms_tag, parse_upload_id, with_upstream_upload_id
+from gateway.modes.upload_id import UploadId, customer_tag, kms_tag, parse_upload_id, with_upstream_upload_id
 from gateway.policy.rules import ModeName
 from gateway.s3.headers import Headers
 from gateway.s3.query import Query
@@ -88,3 +90,10 @@ def test_kms_tag_is_the_same_for_every_spelling_of_a_key() -> None:
     assert kms_tag(ARN) == kms_tag("1234abcd-12ab-34cd-56ef-1234567890ab")
     assert kms_tag("lab") == kms_tag("arn:aws:kms:lab")
     assert kms_tag(None) == kms_tag("alias/x") == "00000000"
+
+
+def test_a_clients_customer_key_is_named_by_its_md5_and_does_not_show_it() -> None:
+    tag = customer_tag("Xsqb0+sHwAbNQ65I395/0w==")
+    assert re.fullmatch("[0-9a-f]{8}", tag)
+    assert tag != customer_tag("DWygnHRtgiJ77HCm+1rvHw==")
+    assert parse_upload_id(UploadId("id", ModeName.SSE_C, tag).render()) == UploadId("id", ModeName.SSE_C, tag)
