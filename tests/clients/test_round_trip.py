@@ -26,6 +26,13 @@ _CASES = [pytest.param(mode, _SMALL_SIZES, id=f"{mode}-small") for mode in MODES
     pytest.param(mode, _LARGE_SIZES, id=f"{mode}-200MiB", marks=pytest.mark.slow) for mode in ("none", "sse-c")
 ]
 
+#: What clients do not upload by default where ETags are not MD5 sums: under SSE-KMS and SSE-C on Amazon S3 and MinIO.
+#: rclone's documentation on S3 says so; it does not compare them after a multipart upload, s3cmd does for every part.
+_TAKES_ETAGS_FOR_MD5 = {
+    "rclone": {(mode, _SMALL_SIZES) for mode in ("sse-kms", "sse-c", "sse-c-derived")},
+    "s3cmd": {(mode, sizes) for mode in ("sse-c", "sse-c-derived") for sizes in (_SMALL_SIZES, _LARGE_SIZES)},
+}
+
 SourceFile = Callable[[int], Path]
 
 
@@ -34,14 +41,16 @@ def test_objects_come_back_as_they_were_sent(
     client: Client, stand: Stand, mode: str, sizes: tuple[int, ...], source_file: SourceFile, tmp_path: Path
 ) -> None:
     """Bytes, media type and user metadata are equal, and the store holds the objects under their bucket's mode."""
+    if _must_be_refused(stand, mode):
+        pytest.skip("the server ignores SSE-S3 and the gateway refuses to write")
     bucket, prefix = bucket_of(mode), f"{_FOLDER}/{client.name}/{len(sizes)}/"
     source, target = tmp_path / "source", tmp_path / "target"
     source.mkdir()
     target.mkdir()
     for size in sizes:
         (source / f"{size} bytes").hardlink_to(source_file(size))
-    if _must_be_refused(stand, mode):
-        with pytest.raises(ClientFailed, match=r"NotImplemented|501|did not confirm"):
+    if stand.server.name == "minio" and (mode, sizes) in _TAKES_ETAGS_FOR_MD5.get(client.name, ()):
+        with pytest.raises(ClientFailed, match=r"(?i)md5"):
             client.upload(source, bucket, prefix, _ATTRIBUTES)
         return
     client.upload(source, bucket, prefix, _ATTRIBUTES)
@@ -54,6 +63,22 @@ def test_objects_come_back_as_they_were_sent(
         assert _attributes(stand, bucket, prefix + name) == _ATTRIBUTES
         assert stored_encryption(stand.server, bucket, prefix + name) == expected_encryption(mode)
         stand.gateway.client().delete_object(Bucket=bucket, Key=prefix + name)
+
+
+def test_sse_s3_that_the_store_ignores_is_refused(
+    client: Client, stand: Stand, source_file: SourceFile, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    """A client is told that its object is not encrypted, by whatever means it reports errors."""
+    if not _must_be_refused(stand, "sse-s3"):
+        pytest.skip(f"{stand.server.name} has SSE-S3")
+    if client.name == "rclone":
+        reason = "rclone tries again, finds the object that the store took in the clear, and ends with success"
+        request.applymarker(pytest.mark.xfail(reason=reason, strict=True, raises=pytest.fail.Exception))
+    source = tmp_path / "source"
+    source.mkdir()
+    (source / "object").hardlink_to(source_file(1))
+    with pytest.raises(ClientFailed, match=r"NotImplemented|501|did not confirm"):
+        client.upload(source, bucket_of("sse-s3"), f"{_FOLDER}/{client.name}/refused/", _ATTRIBUTES)
 
 
 @pytest.mark.parametrize("mode", MODES)

@@ -20,13 +20,14 @@ def test_default_clients_need_the_gateway(
     kind: type[Client], stand: Stand, source_file: Callable[[int], Path], tmp_path: Path
 ) -> None:
     """The same upload fails straight to the store (411) and succeeds through the gateway."""
-    folder, attributes = tmp_path / "folder", Attributes("text/plain")
+    folder, attributes, prefix = tmp_path / "folder", Attributes("text/plain"), f"trailing/{kind.name}/"
     folder.mkdir()
     (folder / "object").hardlink_to(source_file(1))
+    # The AWS command line stumbles over the answer itself: it prints "upload failed" and no code.
     direct = kind(service(stand.server, tmp_path / "direct"))
-    with pytest.raises(ClientFailed, match="MissingContentLength"):
-        direct.upload(folder, bucket_of("none"), "trailing/", attributes)
-    assert direct.sizes(bucket_of("none"), "trailing/") == {}
+    with pytest.raises(ClientFailed, match=r"MissingContentLength|upload failed"):
+        direct.upload(folder, bucket_of("none"), prefix, attributes)
+    assert direct.sizes(bucket_of("none"), prefix) == {}
     through = kind(service(stand.gateway, tmp_path / "gateway"))
-    through.upload(folder, bucket_of("none"), "trailing/", attributes)
-    assert direct.sizes(bucket_of("none"), "trailing/") == {"trailing/object": 1}
+    through.upload(folder, bucket_of("none"), prefix, attributes)
+    assert direct.sizes(bucket_of("none"), prefix) == {f"{prefix}object": 1}
