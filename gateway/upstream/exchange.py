@@ -61,7 +61,7 @@ class Exchange:
         answer: aiohttp.ClientResponse,
         outgoing: Outgoing | None,
     ) -> None:
-        self.response = UpstreamResponse(answer)
+        self.response = UpstreamResponse(answer, settings.idle_timeout_seconds)
         self.body_touched = outgoing is not None and outgoing.touched
         self._observer = observer
         self._operation = operation

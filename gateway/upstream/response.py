@@ -1,5 +1,6 @@
 """The answer of the upstream while it is read."""
 
+import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator
 
@@ -19,10 +20,11 @@ class UpstreamResponse:
             although it was the framing of its upload.
     """
 
-    def __init__(self, response: aiohttp.ClientResponse) -> None:
+    def __init__(self, response: aiohttp.ClientResponse, silence_seconds: float | None = None) -> None:
         self.status: int = response.status
         self.headers = _without_framing(Headers(response.headers.items()))
         self._content = response.content
+        self._silence_seconds = silence_seconds
         self._ahead: deque[bytes] = deque()
 
     async def iter_chunks(self) -> AsyncGenerator[bytes, None]:
@@ -69,7 +71,9 @@ class UpstreamResponse:
     async def _receive(self) -> bytes:
         """The next bytes from the connection; empty at the end."""
         try:
-            return await self._content.readany()
+            # aiohttp's own time-out ends with its parser: framing that can not be parsed would be waited on for ever.
+            async with asyncio.timeout(self._silence_seconds):
+                return await self._content.readany()
         except TimeoutError as error:
             raise UpstreamUnavailable("the upstream server stopped sending its answer", timed_out=True) from error
         except (aiohttp.ClientError, OSError) as error:

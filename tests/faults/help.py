@@ -4,6 +4,7 @@ import base64
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from botocore.exceptions import ClientError
 
@@ -12,7 +13,7 @@ from lab.s3_server import S3Client
 from tests.faults.wire import Signer
 
 #: A client that shows every error instead of trying again.
-ONCE = {"retries": {"total_max_attempts": 1}}
+ONCE: dict[str, Any] = {"retries": {"total_max_attempts": 1}}
 
 
 def fresh_key() -> str:

@@ -20,9 +20,9 @@ _BLOCK = b"x" * 50_000
 _PROOF = "x-amz-server-side-encryption: AES256\r\n"
 _LENGTH = f"HTTP/1.1 200 OK\r\n{_PROOF}Content-Length: {BODY_BYTES}\r\n\r\n".encode()
 _CHUNKED = f"HTTP/1.1 200 OK\r\n{_PROOF}Transfer-Encoding: chunked\r\n\r\n".encode()
-_STORED = f'HTTP/1.1 200 OK\r\n{_PROOF}ETag: "1"\r\nContent-Length: 0\r\n\r\n'.encode()
-_UNPROVEN = b'HTTP/1.1 200 OK\r\nETag: "1"\r\nContent-Length: 0\r\n\r\n'
-_REDIRECT = b"HTTP/1.1 307 Temporary Redirect\r\nLocation: %b\r\nContent-Length: 0\r\n\r\n"
+_STORED = f'HTTP/1.1 200 OK\r\n{_PROOF}ETag: "1"\r\nConnection: close\r\nContent-Length: 0\r\n\r\n'.encode()
+_UNPROVEN = b'HTTP/1.1 200 OK\r\nETag: "1"\r\nConnection: close\r\nContent-Length: 0\r\n\r\n'
+_REDIRECT = b"HTTP/1.1 307 Temporary Redirect\r\nLocation: %b\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 
 
 @dataclass

@@ -57,12 +57,14 @@ def _is_idle(gateway: Gateway) -> bool:
     "key",
     [
         "half-then-farewell", "half-then-reset", "nothing-then-farewell", "all-but-one", "chunks-without-end",
-        "half-a-chunk", "broken-chunk", "half-then-silence",
+        "half-a-chunk", "half-then-silence",
+        "broken-chunk",
     ],
 )  # fmt: skip
 def test_a_cut_body_is_never_a_whole_one(gateway: Gateway, key: str) -> None:
     """However the upstream's body ends early, the client's connection breaks; the log calls it a failure."""
     with connected(gateway.endpoint, gateway.ca_file) as wire:
+        wire.socket.settimeout(10)
         wire.send(signer(gateway).get(f"/hostile/{key}"))
         with pytest.raises(BrokenOffError):
             wire.answer("GET")
@@ -97,7 +99,7 @@ def test_success_without_proof_is_no_success(gateway: Gateway, size: int) -> Non
     counted = gateway.metric("sealgate_encryption_unproven_total", mode="sse-s3")
     upload = signer(gateway).upload("/hostile/unproven", bytes(size), "literal")
     answer = exchange(gateway.endpoint, gateway.ca_file, upload)
-    assert (answer.code, answer.status) == ("NotImplemented", 501), answer.body
+    assert (answer.code, answer.status) == ("NotImplemented", 501)
     assert gateway.metric("sealgate_encryption_unproven_total", mode="sse-s3") == counted + 1
 
 

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 from boto3.s3.transfer import TransferConfig
@@ -25,7 +26,11 @@ pytestmark = [pytest.mark.slow, pytest.mark.faults, pytest.mark.timeout(240)]
 _BUCKETS = ("killed-c", "killed-s3")
 _PART = 5 * 2**20
 _SIZES = {"small": 2_000, "streamed": 3_000_000, "multipart": 2 * _PART + 77}
-_PATIENT = {"retries": {"max_attempts": 15, "mode": "standard"}, "connect_timeout": 5, "read_timeout": 20}
+_PATIENT: dict[str, Any] = {
+    "retries": {"max_attempts": 15, "mode": "standard"},
+    "connect_timeout": 5,
+    "read_timeout": 20,
+}
 #: What a client of the tests meets while a server is down.
 _Down = (ClientError, BotoCoreError, OSError)
 

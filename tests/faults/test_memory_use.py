@@ -178,8 +178,8 @@ def test_slow_clients_do_not_block_a_fast_one(gateway: Gateway, store: SeaweedFS
     assert slow.fault == ""
     assert slow.moved > 2 * _SLOW_CLIENTS * 1024
     print(  # noqa: T201 - the figures, for who asks with -s
-        f"\np95 PUT {idle[0] * 1000:.1f} -> {busy[0] * 1000:.1f} ms, GET {idle[1] * 1000:.1f} -> {busy[1] * 1000:.1f} ms, "
-        f"200 slow clients +{growth / _MEBIBYTE:.0f} MiB"
+        f"\np95 PUT {idle[0] * 1000:.1f} -> {busy[0] * 1000:.1f} ms, "
+        f"GET {idle[1] * 1000:.1f} -> {busy[1] * 1000:.1f} ms, 200 slow clients +{growth / _MEBIBYTE:.0f} MiB"
     )
     for alone, beside in zip(idle, busy, strict=True):
         assert beside < 10 * alone

@@ -1,4 +1,4 @@
-"""Plain HTTP to the running gateway: refused at once, nothing read, nothing of it in the log but the access key's id."""
+"""Plain HTTP to the running gateway: refused at once, nothing read, nothing secret in the log."""
 
 import base64
 import os

@@ -72,7 +72,7 @@ def side(
 
 def _positions(upload: Upload) -> dict[str, int]:
     """First, middle and last byte of everything that the body consists of."""
-    found = {}
+    found: dict[str, int] = {}
     for name, (start, end) in upload.marks.items():
         found |= {f"{name} first": start, f"{name} middle": (start + end) // 2, f"{name} last": end - 1}
     unique = {position: name for name, position in found.items()}
@@ -117,7 +117,7 @@ def test_a_changed_letter_case_changes_no_object(side: Side, form: Form) -> None
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("payload", [_SMALL, _LARGE], ids=["held", "streamed"])
 def test_a_body_of_another_length_leaves_no_object(side: Side, form: Form, payload: bytes) -> None:
-    """A body that is shorter or longer than what was signed, with a Content-Length that says so: an error, no object."""
+    """A body shorter or longer than what was signed, with a Content-Length that says so: an error, no object."""
     prefix = f"length/{form}-{len(payload)}/"
     whole = side.upload(prefix, payload, form).body
     changes = {
@@ -183,9 +183,7 @@ def test_a_wrong_part_is_no_part(side: Side, form: Form) -> None:
     answer = side.send(side.upload(key, _LARGE, form, query))
     assert answer.status == 200
     parts = [{"PartNumber": 1, "ETag": answer.headers["etag"]}]
-    side.client.complete_multipart_upload(
-        Bucket=_BUCKET, Key=key, UploadId=upload_id, MultipartUpload={"Parts": parts}
-    )
+    side.client.complete_multipart_upload(Bucket=_BUCKET, Key=key, UploadId=upload_id, MultipartUpload={"Parts": parts})
     assert side.direct.get_object(Bucket=_BUCKET, Key=key)["Body"].read() == _LARGE
 
 

@@ -1,4 +1,4 @@
-"""Whatever is wrong with the vault: a clear S3 error, nothing written, everything else works, and it heals by itself."""
+"""Whatever is wrong with the vault: a clear S3 error, nothing written, all else works, and it heals by itself."""
 
 import base64
 import secrets
@@ -48,7 +48,7 @@ class Stage:
         return refused(lambda: self.client.put_object(Bucket=bucket, Key=key, Body=b"secret"))
 
     def get(self, bucket: str, key: str) -> Refused | None:
-        return refused(lambda: self.client.get_object(Bucket=bucket, Key=key)["Body"].read())
+        return refused(lambda: self.client.get_object(Bucket=bucket, Key=key))
 
 
 @pytest.fixture(scope="module")

@@ -155,9 +155,7 @@ class Signer:
         target, fields, _ = self.signed("GET", path, {}, {}, _EMPTY)
         return Upload(target, fields, b"", {}, method="GET")
 
-    def _presigned(
-        self, path: str, fields: dict[str, str], query: Mapping[str, str]
-    ) -> tuple[str, dict[str, str]]:
+    def _presigned(self, path: str, fields: dict[str, str], query: Mapping[str, str]) -> tuple[str, dict[str, str]]:
         now = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
         chain = _Chain(self._credentials.secret_key, now)
         query = dict(query) | {
