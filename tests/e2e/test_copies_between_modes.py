@@ -52,7 +52,8 @@ def streaming_stage(
 @pytest.fixture(
     params=[
         "stage",
-        "streaming_stage",
+        # The default run streams too, wherever SeaweedFS does not copy by itself.
+        pytest.param("streaming_stage", marks=pytest.mark.slow),
         pytest.param("rgw_stage", marks=pytest.mark.slow),
         pytest.param("minio_stage", marks=pytest.mark.slow),
     ]
