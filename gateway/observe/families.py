@@ -36,7 +36,7 @@ MODES: Final = tuple(mode.value for mode in ModeName)
 PLAIN_HTTP_REASONS: Final = ("sse_c_key", "credentials", "presigned", "anonymous")
 VAULT_RESULTS: Final = ("ok", "denied", "not_found", "sealed", "unavailable", "timeout", "invalid")
 AUTH_CODES: Final = (
-    "AccessDenied", "AuthorizationHeaderMalformed", "AuthorizationQueryParametersError", "ExpiredToken",
+    "AccessDenied", "AuthorizationHeaderMalformed", "AuthorizationQueryParametersError",
     "InvalidAccessKeyId", "InvalidRequest", "InvalidToken", "RequestTimeTooSkewed", "SignatureDoesNotMatch",
 )  # fmt: skip
 SHED_REASONS: Final = ("requests", "connections")

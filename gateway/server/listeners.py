@@ -17,8 +17,9 @@ from aiohttp import web
 from gateway.errors import ConfigError
 from gateway.server.addresses import Address, TcpAddress, UnixAddress, bound_address
 from gateway.server.balancer import Networks, ProxyProtocolFront, forwarded_connection
+from gateway.server.http_server import http_server
 from gateway.server.plain_http import PlainHttpRefusal
-from gateway.server.protocol import GatewayProtocol, http_server
+from gateway.server.protocol import GatewayProtocol
 from gateway.server.serving import Serving
 from gateway.server.tls import ServerTls, TlsSettings
 

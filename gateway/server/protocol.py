@@ -11,7 +11,6 @@ from typing import Final
 
 import structlog
 from aiohttp import web
-from aiohttp.abc import AbstractStreamWriter
 from aiohttp.http_exceptions import LineTooLong
 from aiohttp.http_parser import RawRequestMessage
 from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
@@ -42,16 +41,6 @@ _NEVER_SECONDS: Final = 86_400.0
 _TOO_MANY_FIELDS: Final = "Too many headers received"
 
 
-class GatewayRequest(web.BaseRequest):
-    """A request whose connection may have to end after it."""
-
-    @property
-    def keep_alive(self) -> bool:
-        """Whether the connection stays open after the answer; asked when the answer's headers are written."""
-        protocol = self.protocol
-        return super().keep_alive and isinstance(protocol, GatewayProtocol) and protocol.may_keep_alive(self)
-
-
 class GatewayProtocol(RequestHandler):
     """One connection.
 
@@ -75,6 +64,7 @@ class GatewayProtocol(RequestHandler):
         "_received_at",
         "_request",
         "_serving",
+        "_unanswered",
         "_wire",
         "_write_progress",
     )
@@ -101,6 +91,8 @@ class GatewayProtocol(RequestHandler):
         self._connection = connection
         self._wire: asyncio.Transport | None = None
         self._write_progress = WriteProgress()
+        # Requests parsed but not answered; aiohttp hands each to serve() a little later. Then the one being served.
+        self._unanswered = 0
         self._request: web.BaseRequest | None = None
         self._draining = False
         # The header section on its way: since when (None between requests), its bytes, and whether it was refused.
@@ -144,6 +136,7 @@ class GatewayProtocol(RequestHandler):
         super().data_received(data)
         self._received_at = self._loop.time()
         if len(self._messages) > queued:
+            self._unanswered += len(self._messages) - queued
             self._note_message()
         elif data and not in_body:
             self._note_head(len(data))
@@ -160,8 +153,6 @@ class GatewayProtocol(RequestHandler):
         self._body_timed_out = False
         self._head_since = None
         self._head_bytes = 0
-        # aiohttp hands the request to serve() a little later; until then the connection must not look idle.
-        self._idle_since = self._received_at
 
     def _note_head(self, size: int) -> None:
         """More of a header section came, and it is not complete."""
@@ -170,6 +161,7 @@ class GatewayProtocol(RequestHandler):
         self._head_bytes += size
         if self._head_bytes > self._serving.limits.max_header_bytes:
             self._head_refused = True
+            self._unanswered += 1
             self._messages.append((ERROR, EMPTY_PAYLOAD))
             if self._waiter is not None and not self._waiter.done():
                 self._waiter.set_result(None)
@@ -191,9 +183,6 @@ class GatewayProtocol(RequestHandler):
             return response
         finally:
             self._request = None
-            self._idle_since = self._loop.time()
-            if self._head_since is not None:
-                self._head_since = self._idle_since
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
         admission = self._serving.admission
@@ -249,6 +238,10 @@ class GatewayProtocol(RequestHandler):
         overtake the answer. What arrives is thrown away.
         """
         result = await super().finish_response(request, resp, start_time)
+        self._unanswered -= 1
+        self._idle_since = self._loop.time()
+        if self._head_since is not None:
+            self._head_since = self._idle_since
         if is_refused_head(request):
             await asyncio.sleep(self._serving.limits.linger_seconds)
         return result
@@ -318,11 +311,13 @@ class GatewayProtocol(RequestHandler):
         self._write_progress.reset()
         if self._request is not None:
             self._sweep_body(self._request, now)
+        elif self._unanswered:
+            return
         elif self._head_since is not None:
             if now - self._head_since > limits.header_seconds:
                 metrics.connection_timed_out("header")
                 self._wire.abort()
-        elif now - self._idle_since > limits.idle_seconds and not self._messages:
+        elif now - self._idle_since > limits.idle_seconds:
             metrics.connection_timed_out("idle")
             self.force_close()
 
@@ -355,7 +350,7 @@ class GatewayProtocol(RequestHandler):
     def finish(self) -> None:
         """End the connection as soon as it is not in the middle of a request."""
         self._draining = True
-        if self._request is None and not self._messages and not self._head_bytes:
+        if not self._unanswered and not self._head_bytes:
             self.force_close()
             self._end_if_delivered()
 
@@ -371,26 +366,3 @@ def _early_answer(error: S3Error, request: web.BaseRequest) -> web.Response:
         # Sent as HTTP/1.0, whose default it is; said all the same, because clients look at the field.
         response.headers["Connection"] = "close"
     return response
-
-
-def http_server() -> web.Server:
-    """The low-level server for the data path; each protocol given to it serves its own requests."""
-
-    async def serve(request: web.BaseRequest) -> web.StreamResponse:
-        protocol = request.protocol
-        if not isinstance(protocol, GatewayProtocol):
-            raise TypeError("internal error: a request on a foreign connection")
-        return await protocol.serve(request)
-
-    loop = asyncio.get_running_loop()
-
-    def make_request(
-        message: RawRequestMessage,
-        payload: StreamReader,
-        protocol: RequestHandler,
-        writer: AbstractStreamWriter,
-        task: "asyncio.Task[None]",
-    ) -> GatewayRequest:
-        return GatewayRequest(message, payload, protocol, writer, task, loop)
-
-    return web.Server(serve, request_factory=make_request, handler_cancellation=True)

@@ -139,3 +139,27 @@ def test_tls_connections_drain_too(start: Start, https: HttpsListener, trusting:
     assert busy.answer().headers["connection"] == "close"
     busy.close()
     assert running.stopped.wait(10)
+
+
+def test_a_request_that_was_just_parsed_is_not_taken_for_idle(start: Start) -> None:
+    """Between the parser and the data path lie a few turns of the event loop."""
+    running = start()
+    client = running.connect()
+    eventually(lambda: running.call(lambda: len(running.worker._serving.table)) == 1)
+
+    def look_every_turn(turns: int) -> None:
+        for connection in running.worker._serving.table.snapshot():
+            connection.sweep(running.loop.time())
+            connection.finish()
+        if turns:
+            running.loop.call_soon(look_every_turn, turns - 1)
+
+    def parse_and_look() -> None:
+        (connection,) = running.worker._serving.table.snapshot()
+        assert isinstance(connection, GatewayProtocol)
+        connection.data_received(b"GET /read HTTP/1.1\r\nHost: h\r\n\r\n")
+        look_every_turn(10)
+
+    running.call(parse_and_look)
+    assert client.answer().status == 200
+    assert client.is_closed()

@@ -69,6 +69,13 @@ class Served:
         finally:
             connection.close()
 
+    def refuses_connections(self) -> bool:
+        try:
+            socket.create_connection(("127.0.0.1", self.port)).close()
+        except ConnectionRefusedError:
+            return True
+        return False
+
     def status(self, path: str) -> int:
         try:
             return self.get(path, self.admin_port)[0]
@@ -179,6 +186,7 @@ def test_sigterm_drains_all_workers(serve: Serve) -> None:
     eventually(lambda: served.status("/readyz") == 503)
     assert served.checks() == {"process": "draining"}
     assert served.status("/livez") == 200
+    eventually(served.refuses_connections)
     (served.control / "release").touch()
     answer = waiting.getresponse()
     assert (answer.status, answer.getheader("connection")) == (200, "close")

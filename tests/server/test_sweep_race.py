@@ -7,8 +7,9 @@ from prometheus_client import CollectorRegistry
 
 from gateway.observe.metrics import Metrics
 from gateway.server.connection import ConnectionInfo
+from gateway.server.http_server import http_server
 from gateway.server.limits import LimitSettings
-from gateway.server.protocol import GatewayProtocol, http_server
+from gateway.server.protocol import GatewayProtocol
 from gateway.server.serving import serving
 
 
