@@ -2,7 +2,7 @@
 
 import filecmp
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Set
 from pathlib import Path
 
 import pytest
@@ -28,7 +28,7 @@ _CASES = [pytest.param(mode, _SMALL_SIZES, id=f"{mode}-small") for mode in MODES
 
 #: What clients do not upload by default where ETags are not MD5 sums: under SSE-KMS and SSE-C on Amazon S3 and MinIO.
 #: rclone's documentation on S3 says so; it does not compare them after a multipart upload, s3cmd does for every part.
-_TAKES_ETAGS_FOR_MD5 = {
+_TAKES_ETAGS_FOR_MD5: Mapping[str, Set[tuple[str, tuple[int, ...]]]] = {
     "rclone": {(mode, _SMALL_SIZES) for mode in ("sse-kms", "sse-c", "sse-c-derived")},
     "s3cmd": {(mode, sizes) for mode in ("sse-c", "sse-c-derived") for sizes in (_SMALL_SIZES, _LARGE_SIZES)},
 }
@@ -49,7 +49,7 @@ def test_objects_come_back_as_they_were_sent(
     target.mkdir()
     for size in sizes:
         (source / f"{size} bytes").hardlink_to(source_file(size))
-    if stand.server.name == "minio" and (mode, sizes) in _TAKES_ETAGS_FOR_MD5.get(client.name, ()):
+    if stand.server.name == "minio" and (mode, sizes) in _TAKES_ETAGS_FOR_MD5.get(client.name, set()):
         with pytest.raises(ClientFailed, match=r"(?i)md5"):
             client.upload(source, bucket, prefix, _ATTRIBUTES)
         return
@@ -72,7 +72,7 @@ def test_sse_s3_that_the_store_ignores_is_refused(
     if not _must_be_refused(stand, "sse-s3"):
         pytest.skip(f"{stand.server.name} has SSE-S3")
     if client.name == "rclone":
-        reason = "rclone tries again, finds the object that the store took in the clear, and ends with success"
+        reason = "rclone then asks for the object, finds what the store took in the clear, and ends with success"
         request.applymarker(pytest.mark.xfail(reason=reason, strict=True, raises=pytest.fail.Exception))
     source = tmp_path / "source"
     source.mkdir()
