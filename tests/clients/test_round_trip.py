@@ -2,7 +2,8 @@
 
 import filecmp
 import shutil
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Callable, Mapping
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 
 import pytest
@@ -28,7 +29,7 @@ _CASES = [pytest.param(mode, _SMALL_SIZES, id=f"{mode}-small") for mode in MODES
 
 #: What clients do not upload by default where ETags are not MD5 sums: under SSE-KMS and SSE-C on Amazon S3 and MinIO.
 #: rclone's documentation on S3 says so; it does not compare them after a multipart upload, s3cmd does for every part.
-_TAKES_ETAGS_FOR_MD5: Mapping[str, Set[tuple[str, tuple[int, ...]]]] = {
+_TAKES_ETAGS_FOR_MD5: Mapping[str, AbstractSet[tuple[str, tuple[int, ...]]]] = {
     "rclone": {(mode, _SMALL_SIZES) for mode in ("sse-kms", "sse-c", "sse-c-derived")},
     "s3cmd": {(mode, sizes) for mode in ("sse-c", "sse-c-derived") for sizes in (_SMALL_SIZES, _LARGE_SIZES)},
 }
