@@ -1,6 +1,7 @@
 """Real listeners in a thread, on uvloop as in production; the tests are their clients, with plain blocking sockets."""
 
 import asyncio
+import contextlib
 import http.client
 import json
 import socket
@@ -148,6 +149,10 @@ class Running:
         await self.stop_event.wait()
         await self.worker.stop(self.at_once)
 
+    def _stop_at_once(self) -> None:
+        self.stop_event.set()
+        self.at_once.set()
+
     def begin_stop(self) -> None:
         self.loop.call_soon_threadsafe(self.stop_event.set)
 
@@ -155,9 +160,8 @@ class Running:
         self.backend.release.set()
         for client in self._clients:
             client.close()
-        if not self.stopped.is_set():
-            self.begin_stop()
-            self.loop.call_soon_threadsafe(self.at_once.set)
+        with contextlib.suppress(RuntimeError):  # the loop may have ended by itself
+            self.loop.call_soon_threadsafe(self._stop_at_once)
         self._thread.join(10)
         assert not self._thread.is_alive()
 
