@@ -26,7 +26,7 @@ def _requires_an_error(stage: Stage, encryption: str, mode: str, *, server_refus
     """Every way to write into a bucket fails, and is counted and logged, but for what the server refuses itself."""
     bucket, client = stage.bucket(encryption), stage.client
     source = {"Bucket": stage.bucket(NONE), "Key": "unproven source"}
-    stage.direct.put_object(**source, Body=b"x")
+    client.put_object(**source, Body=b"x")
     upload = client.create_multipart_upload(Bucket=bucket, Key="unproven part")
     where = {"Bucket": bucket, "Key": "unproven part", "UploadId": upload["UploadId"], "PartNumber": 1}
     writes: dict[str, Any] = {
