@@ -26,6 +26,9 @@ DEFAULT_HOLD_SECONDS = 300.0
 DEFAULT_REFRESH_SECONDS = 30.0
 #: Versions that are tried for a read, newest first, unless configured otherwise. A KV engine keeps 10 by default.
 DEFAULT_MAX_VERSIONS = 16
+#: How old the list of versions may be once no version on it has fitted. It bounds the requests to the vault that
+#: objects stored under foreign keys cause.
+FRESH_SECONDS = 1.0
 #: How long "no" is remembered, so that a wrong policy does not send every client's request to the vault.
 REFUSAL_SECONDS = 5.0
 #: The same for faults that pass by themselves.
@@ -192,6 +195,20 @@ class CustomerKeySource:
             if listing is None:
                 raise
             return listing.numbers
+
+    async def newer_version_numbers(self) -> tuple[int, ...]:
+        """The live versions as the vault has them after this call began, for a reader for whom no known one fitted.
+
+        Another process may have seen a rotation a moment ago. Such readers wait for their turn: however many ask, the
+        vault is asked once per second.
+
+        Raises:
+            KeyUnavailable: as :meth:`version_numbers`.
+        """
+        listing = self._usable_listing()
+        if listing is not None:
+            await asyncio.sleep(max(0.0, FRESH_SECONDS - self._age(listing)))
+        return await self.version_numbers(FRESH_SECONDS)
 
     def key_for(self, customer_key: CustomerKey, bucket: str, object_key: str) -> CustomerKey:
         """The key that encrypts one object: the vault's, or the one derived from it, as configured.

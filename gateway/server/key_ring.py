@@ -19,9 +19,6 @@ from gateway.s3.encryption_headers import CustomerKeyHeaders
 
 #: What the vault room calls a version that is deleted or holds no 32-byte key.
 _NOT_A_KEY = frozenset({"InvalidArgument", "KMS.NotFoundException"})
-#: How old a list of versions may be, once no version on it has fitted. It bounds the requests to the vault that objects
-#: stored under foreign keys cause.
-_FRESH_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +106,8 @@ class KeyRing:
 
         A key that the client sent is the only one tried, unless the rule overrides what clients ask for. Without one,
         an object under an ``sse-c`` rule is asked for with the rule's keys and last without any, because it may be
-        older than the rule; any other object is first asked for without a key.
+        older than the rule; any other object is first asked for without a key. When nothing fits, the vault is asked
+        for versions that are newer than the lists held.
 
         Raises:
             KeyUnavailable: the vault did not give a key, or none of those that it holds is one and nothing else fitted.
@@ -121,51 +119,70 @@ class KeyRing:
                 return
         if not vault_first:
             yield KeyAttempt(None)
-        unusable: list[KeyUnavailable] = []
-        usable = 0
-        async for found in self._stored_keys(bucket, object_key, unusable):
-            usable += 1
-            yield KeyAttempt(found.headers(), found)
+        stored = _StoredKeys(self._remembered.recall(bucket, object_key), bucket, object_key)
+        sources = [self._sources[rule.name] for rule in self._rules if rule.matches(bucket, object_key)]
+        for source in sources:
+            async for found in stored.untried(source, await source.version_numbers()):
+                yield KeyAttempt(found.headers(), found)
         if vault_first:
             if client is not None:
                 yield KeyAttempt(client)
             yield KeyAttempt(None)
-            if unusable and not usable:
-                # The server's refusal would say that a key is missing; what is wrong is the one in the vault.
-                raise unusable[0]
+        # Another process may have seen a rotation earlier than this one, and written the object with it.
+        for source in sources:
+            async for found in stored.untried(source, await source.newer_version_numbers()):
+                yield KeyAttempt(found.headers(), found)
+        if vault_first and stored.unusable and not stored.used:
+            # The server's refusal would say that a key is missing; what is wrong is the one in the vault.
+            raise stored.unusable[0]
 
     def remember(self, bucket: str, object_key: str, found: ObjectKey) -> None:
         """Keep in mind which version fitted an object."""
         self._remembered.remember(bucket, object_key, found.version)
 
-    async def _stored_keys(
-        self, bucket: str, object_key: str, unusable: list[KeyUnavailable]
-    ) -> AsyncIterator[ObjectKey]:
-        """Every key that the object may be stored under: the remembered version, then each rule's, newest first.
 
-        When none fits, the vault is asked for versions newer than the lists held: another process may have seen a
-        rotation earlier than this one. Versions that are no keys are added to ``unusable``.
+class _StoredKeys:
+    """The keys that one object may be stored under, each once: the remembered version first, then newest first.
+
+    Args:
+        remembered: the version that fitted the object last.
+        bucket: the object's bucket.
+        object_key: its key, decoded.
+
+    Attributes:
+        unusable: why versions were left out.
+        used: keys handed out.
+    """
+
+    def __init__(self, remembered: int | None, bucket: str, object_key: str) -> None:
+        self.unusable: list[KeyUnavailable] = []
+        self.used = 0
+        self._remembered = remembered
+        self._bucket = bucket
+        self._object_key = object_key
+        self._tried: set[tuple[str, int]] = set()
+
+    async def untried(self, source: CustomerKeySource, numbers: Sequence[int]) -> AsyncIterator[ObjectKey]:
+        """The keys among ``numbers`` that were not handed out yet.
+
+        Raises:
+            KeyUnavailable: the vault did not give one.
         """
-        remembered = self._remembered.recall(bucket, object_key)
-        tried: set[tuple[str, int]] = set()
-        rules = tuple(rule for rule in self._rules if rule.matches(bucket, object_key))
-        for max_age_seconds in (None, _FRESH_SECONDS):
-            for rule in rules:
-                source = self._sources[rule.name]
-                numbers = await source.version_numbers(max_age_seconds)
-                first = (remembered,) if remembered in numbers and remembered is not None else ()
-                for number in (*first, *numbers):
-                    if (source.fingerprint, number) in tried:
-                        continue
-                    tried.add((source.fingerprint, number))
-                    try:
-                        customer_key = await source.version(number)
-                    except KeyUnavailable as error:
-                        if error.code not in _NOT_A_KEY:
-                            raise
-                        unusable.append(error)  # gone, or no key at all: no object can need it
-                        continue
-                    yield _for_object(source, customer_key, bucket, object_key)
+        remembered = self._remembered
+        first = (remembered,) if remembered is not None and remembered in numbers else ()
+        for number in (*first, *numbers):
+            if (source.fingerprint, number) in self._tried:
+                continue
+            self._tried.add((source.fingerprint, number))
+            try:
+                customer_key = await source.version(number)
+            except KeyUnavailable as error:
+                if error.code not in _NOT_A_KEY:
+                    raise
+                self.unusable.append(error)  # gone, or no key at all: no object can need it
+                continue
+            self.used += 1
+            yield _for_object(source, customer_key, self._bucket, self._object_key)
 
 
 def _for_object(source: CustomerKeySource, customer_key: CustomerKey, bucket: str, object_key: str) -> ObjectKey:
