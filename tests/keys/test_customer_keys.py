@@ -483,3 +483,15 @@ async def test_no_key_in_any_repr(bao: OpenBao, source_of: MakeSource) -> None:
     shown = repr(key) + str(key) + repr(vars(source))
     assert text not in shown
     assert repr(key.key.reveal())[2:-1] not in shown
+
+
+async def test_a_rotation_right_after_the_list_was_read_is_seen_by_who_waits(
+    bao: OpenBao, login: Any, source_of: MakeSource, counts: Counts
+) -> None:
+    """A list that is a moment old does not hide a newer version; many readers cost one request."""
+    put_key(bao, "keys/newer")
+    source = source_of(bao, "keys/newer", connection=login)
+    assert await source.version_numbers() == (1,)
+    put_key(bao, "keys/newer")
+    assert await asyncio.gather(*(source.newer_version_numbers() for _ in range(50))) == [(2, 1)] * 50
+    assert counts.total == 3  # login, and the list twice
