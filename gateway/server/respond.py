@@ -1,4 +1,4 @@
-"""Step seven of a request: the answer. Every error becomes XML here and nowhere else."""
+"""Step seven of a request: the answer. Every error of the pipeline becomes XML here."""
 
 from collections.abc import AsyncIterator, Iterable
 
