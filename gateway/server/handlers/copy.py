@@ -10,7 +10,7 @@ from aiohttp import web
 
 from gateway.modes.plan import Plan, plan
 from gateway.modes.upload_id import upload_id_of
-from gateway.policy.rules import ModeName
+from gateway.policy.rules import ModeName, first_match
 from gateway.s3.copy_source import CopySource, parse_copy_source
 from gateway.s3.xml import element_text, parse_error
 from gateway.server.handlers.call import Call, is_success
@@ -43,7 +43,8 @@ async def copy_object(call: Call) -> web.StreamResponse:
         note_written(call, planned.mode, object_key)
 
     unproven_version: str | None = None
-    if call.services.copies.by_server(call.request.operation, planned.mode):
+    by_server = call.services.copies.by_server(call.request.operation, planned.mode)
+    if by_server and not _leaves_encryption(call, source, planned):
         outcome = await _copy_object_on_server(call, source, planned, written)
         if isinstance(outcome, web.StreamResponse):
             return outcome
@@ -115,6 +116,16 @@ async def _copy_object_on_server(
         ):
             return None
         return await pass_refusal(call, answer)
+
+
+def _leaves_encryption(call: Call, source: Source, planned: Plan) -> bool:
+    """Whether the copy goes from a rule that encrypts to one that does not, where no answer could prove anything.
+
+    MinIO answers such a copy with success, keeps parts of the source's encryption with it, and can not read it any
+    more.
+    """
+    rule = first_match(call.services.rules, source.place.bucket, source.place.object_key)
+    return planned.mode is ModeName.NONE and rule is not None and rule.mode is not ModeName.NONE
 
 
 def _may_be_server_limit(source: Source, answer: UpstreamResponse) -> bool:
