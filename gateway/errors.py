@@ -24,7 +24,11 @@ STATUS_BY_CODE: Mapping[str, int] = {
     "InvalidChunkSizeError": 403,
     "InvalidDigest": 400,
     "InvalidEncryptionAlgorithmError": 400,
+    "InvalidPart": 400,
+    "InvalidPartNumber": 416,
+    "InvalidPartOrder": 400,
     "InvalidPolicyDocument": 400,
+    "InvalidRange": 416,
     "InvalidRequest": 400,
     "InvalidToken": 400,
     "InvalidURI": 400,
@@ -110,6 +114,20 @@ class KeyUnavailable(GatewayError):
         return self.code != "ServiceUnavailable"
 
 
+class IntegrityError(GatewayError):
+    """Stored bytes are not what a sealed object consists of: damaged, exchanged, cut short, or never sealed.
+
+    Args:
+        fault: what does not hold, a short name out of a closed set; metrics and the format's specification use it.
+        message: the same in words, without keys and without content.
+    """
+
+    def __init__(self, fault: str, message: str) -> None:
+        super().__init__(f"{fault}: {message}")
+        self.fault = fault
+        self.message = message
+
+
 class UpstreamUnavailable(GatewayError):
     """The upstream S3 server did not answer a request.
 
@@ -129,6 +147,9 @@ def as_s3_error(error: GatewayError) -> S3Error:
         return error
     if isinstance(error, KeyUnavailable):
         return S3Error(error.code, str(error))
+    if isinstance(error, IntegrityError):
+        # Not a 5xx: SDKs would ask again for bytes that stay as they are.
+        return S3Error("AccessDenied", f"The stored object is not released: {error.message}.")
     if isinstance(error, UpstreamUnavailable):
         return S3Error("ServiceUnavailable", str(error), headers=(("Retry-After", "1"),))
     return S3Error("InternalError", "We encountered an internal error. Please try again.")

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from gateway.modes.cse import ClientSide
 from gateway.modes.kms import Kms
 from gateway.modes.mode import Mode
 from gateway.modes.none import NoEncryption
@@ -19,6 +20,7 @@ MODES: Mapping[ModeName, Mode] = {
         Kms(ModeName.SSE_KMS, "aws:kms", takes_bucket_key=True),
         Kms(ModeName.DSSE_KMS, "aws:kms:dsse", takes_bucket_key=False),
         SseC(),
+        ClientSide(),
     )
 }
 

@@ -9,7 +9,8 @@ clients send it back as it is.
     client's id = upstream's id ".sg1-" mode "-" tag (8 hex digits) "-" version (decimal)
 
 The tag is the fingerprint of the key source for an injected customer key, the hash of the MD5 header for a client's own
-customer key, the hash of the KMS key id for the KMS modes, and zeros otherwise; the version is the injected customer
+customer key, the hash of the KMS key id for the KMS modes, the hash of
+the wrapping key's configured name for ``cse``, and zeros otherwise; the version is the injected customer
 key's, and zero otherwise. The id needs no signature: whoever changes it can only spoil an upload of their own.
 """
 
@@ -27,7 +28,13 @@ from gateway.s3.query import Query
 UPLOAD_ID = "uploadId"
 
 _NO_TAG = "00000000"
-_CODES = {"s3": ModeName.SSE_S3, "kms": ModeName.SSE_KMS, "dsse": ModeName.DSSE_KMS, "c": ModeName.SSE_C}
+_CODES = {
+    "s3": ModeName.SSE_S3,
+    "kms": ModeName.SSE_KMS,
+    "dsse": ModeName.DSSE_KMS,
+    "c": ModeName.SSE_C,
+    "cse": ModeName.CSE,
+}
 _CODE_OF = {mode: code for code, mode in _CODES.items()}
 _SUFFIX = re.compile(r"\.sg1-(" + "|".join(_CODES) + r")-([0-9a-f]{8})-(0|[1-9][0-9]{0,8})\Z")
 

@@ -102,6 +102,9 @@ def _refuse_key_in_clear(request: S3Request, requested: RequestedEncryption) -> 
 
 
 def _default_encryption(requested: RequestedEncryption, rule: EncryptionRule) -> tuple[ModeName, EncryptionSource]:
+    if rule.mode is ModeName.CSE and not rule.enforce:
+        # Sealing does not replace what the client asked S3 for: S3 encrypts the ciphertext once more.
+        return rule.mode, EncryptionSource.INJECTED
     if requested.mode is None:
         injected = EncryptionSource.NONE if rule.mode is ModeName.NONE else EncryptionSource.INJECTED
         return rule.mode, injected

@@ -24,6 +24,14 @@ class ModeName(StrEnum):
     SSE_KMS = "sse-kms"
     DSSE_KMS = "dsse-kms"
     SSE_C = "sse-c"
+    CSE = "cse"
+
+
+class Existing(StrEnum):
+    """What a ``cse`` rule lets exist beside sealed objects."""
+
+    NONE = "none"
+    PLAINTEXT = "plaintext"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +50,8 @@ class EncryptionRule:
         encryption_context: names and value templates of the KMS encryption context.
         customer_key: the name of a configured customer key, for ``sse-c``.
         derive_per_object: whether every object gets a key of its own, derived from the customer key.
+        wrapping_key: the name of a configured wrapping key, for ``cse``.
+        existing: whether objects that are not sealed may be read, for ``cse``.
 
     Raises:
         ValueError: a glob is too long.
@@ -57,6 +67,8 @@ class EncryptionRule:
     encryption_context: tuple[tuple[str, str], ...] = ()
     customer_key: str | None = None
     derive_per_object: bool = False
+    wrapping_key: str | None = None
+    existing: Existing = Existing.NONE
     _bucket_globs: tuple[Glob, ...] = field(init=False, repr=False, compare=False)
     _prefix_globs: tuple[Glob, ...] = field(init=False, repr=False, compare=False)
 

@@ -1,0 +1,1 @@
+"""Formats of client-side encryption. Pure: bytes in, bytes out."""

@@ -1,0 +1,1 @@
+"""The sealed object format, version 1; ``docs/format.md`` specifies every byte."""

@@ -1,0 +1,1 @@
+"""Objects that the gateway seals and opens itself: mode ``cse``."""
