@@ -68,7 +68,7 @@ def test_a_new_object_gets_its_rules_encryption(
     ("asked", "mode"), [({_SSE: "AES256"}, "sse-s3"), (_KMS, "sse-kms"), ({_SSE: "aws:kms:dsse"}, "dsse-kms"),
                         (_CUSTOMER, "sse-c")],
 )  # fmt: skip
-@pytest.mark.parametrize("rule_mode", list(ModeName))
+@pytest.mark.parametrize("rule_mode", [mode for mode in ModeName if mode is not ModeName.CSE])
 def test_a_clients_own_encryption_is_kept_unless_the_rule_is_enforced(
     asked: dict[str, str], mode: str, rule_mode: ModeName
 ) -> None:
@@ -77,6 +77,14 @@ def test_a_clients_own_encryption_is_kept_unless_the_rule_is_enforced(
     replaced = _authorize("PUT", "/bucket/key", (_rule(rule_mode, enforce=True),), asked)
     assert (replaced.mode, replaced.source) == (rule_mode, EncryptionSource.OVERRIDDEN)
     assert replaced.requested.mode == mode
+
+
+@pytest.mark.parametrize("asked", [{_SSE: "AES256"}, _KMS, _CUSTOMER])
+def test_an_encryption_by_s3_does_not_replace_sealing(asked: dict[str, str]) -> None:
+    both = _authorize("PUT", "/bucket/key", (_rule(ModeName.CSE),), asked)
+    assert (both.mode, both.source) == (ModeName.CSE, EncryptionSource.INJECTED)
+    sealed_only = _authorize("PUT", "/bucket/key", (_rule(ModeName.CSE, enforce=True),), asked)
+    assert (sealed_only.mode, sealed_only.source) == (ModeName.CSE, EncryptionSource.OVERRIDDEN)
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,8 @@ async def new_object_encryption(call: Call) -> tuple[Headers, ObjectKey | None]:
         metrics.encryption_overridden(authorized.requested.mode or ModeName.NONE, authorized.mode)
     else:
         metrics.encryption_injected(authorized.mode)
+    if authorized.mode is ModeName.CSE and authorized.source is not EncryptionSource.OVERRIDDEN:
+        return encryption_headers_of(call.request.raw.headers).without(COPY_SOURCE_CUSTOMER_HEADERS), None
     object_key = None
     if authorized.mode is ModeName.SSE_C:
         object_key = await call.services.key_ring.for_new_object(authorized.rule, call.bucket, call.object_key)
