@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.errors import S3Error
-from gateway.s3.xml_edit import MAX_DEPTH, edit_text, escape_text
+from gateway.s3.xml_edit import MAX_DEPTH, Removed, edit_text, escape_text, scan
 
 LISTING = b"""<?xml version="1.0" encoding="UTF-8"?>
 <ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Name>b</Name><Size>not in an entry</Size>
@@ -74,6 +74,26 @@ def test_edits_go_where_the_path_says() -> None:
 )
 def test_spellings(body: bytes, edited: bytes) -> None:
     assert edit_text(body, lambda path, _text: "n" if path[-1] == "a" else None) == edited
+
+
+@pytest.mark.parametrize(
+    ("body", "edited"),
+    [
+        (b"<r>1<a>x</a>2</r>", b"<r>12</r>"),
+        (b"<r><a/><a /><a></a ><p:a xmlns:p='u' b='>'>x</p:a></r>", b"<r></r>"),
+        (b"<r>\n<b>1</b><a>x</a>\n<b>2</b><a>\xc3\xa9</a></r>", b"<r>\n<b>1</b>\n<b>2</b></r>"),
+        (b"<r><a><![CDATA[</a>]]></a></r>", b"<r></r>"),
+        (b"<r><a><b>with a child</b></a></r>", b"<r><a><b>with a child</b></a></r>"),
+    ],
+)
+def test_elements_without_children_are_removed(body: bytes, edited: bytes) -> None:
+    assert edit_text(body, lambda path, _text: Removed.ELEMENT if path[-1] == "a" else None) == edited
+
+
+def test_a_scan_sees_where_elements_start() -> None:
+    seen: list[str] = []
+    scan(b"<r><a><b>1</b></a><p:a xmlns:p='u'/></r>", lambda leaf: seen.append(leaf.text), lambda p: seen.append(p[-1]))
+    assert seen == ["r", "a", "b", "1", "a", ""]
 
 
 @given(st.text())
