@@ -96,10 +96,10 @@ class S3Error(GatewayError):
 
 
 class KeyUnavailable(GatewayError):
-    """A key vault did not give a usable key.
+    """A key vault or key provider did not give a usable key.
 
     Args:
-        message: what failed, naming the vault and the secret's path but never its value.
+        message: what failed, naming the vault and the secret's path or the wrapping key, but never a value.
         code: the S3 code a client sees. ``ServiceUnavailable`` marks a passing fault (vault down or sealed), which
             clients retry; any other code is permanent until somebody repairs the configuration.
     """
@@ -107,6 +107,10 @@ class KeyUnavailable(GatewayError):
     def __init__(self, message: str, *, code: str = "ServiceUnavailable") -> None:
         super().__init__(message)
         self.code = code
+
+    def again(self) -> "KeyUnavailable":
+        """The same fault for another caller; one exception raised to many would collect all their tracebacks."""
+        return KeyUnavailable(str(self), code=self.code)
 
     @property
     def permanent(self) -> bool:

@@ -5,7 +5,6 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Generic, TypeVar
 
 from gateway.errors import KeyUnavailable
-from gateway.keys.vault_error import VaultError
 
 _CANCEL_AGAIN_SECONDS = 0.1
 
@@ -45,7 +44,7 @@ class SingleFlight(Generic[K, V]):
         if task.cancelled():
             raise KeyUnavailable("the gateway is shutting down")
         error = task.exception()
-        if isinstance(error, VaultError):
+        if isinstance(error, KeyUnavailable):
             raise error.again()
         return task.result()
 

@@ -38,3 +38,23 @@ async def test_the_oldest_makes_room() -> None:
     held.drop(3)
     held.drop(3)
     assert len(held) == 0
+
+
+async def test_what_drops_by_itself_is_told() -> None:
+    told: list[str] = []
+    held: ExpiringMap[int, int] = ExpiringMap(2, told.append)
+    held.put(1, 1, 0.01)
+    held.put(1, 1, 0.01)
+    held.put(2, 2, 60)
+    held.drop(2)
+    held.put(2, 2, 60)
+    assert told == []
+    held.put(3, 3, 0.01)
+    assert told == ["capacity"]
+    await asyncio.sleep(0.05)
+    assert told == ["capacity", "age"]
+    held.put(4, 4, 0.01)
+    time.sleep(0.05)  # noqa: ASYNC251 - the loop has to be blocked
+    assert held.get(4) is None
+    await asyncio.sleep(0.01)
+    assert told == ["capacity", "age", "age"]

@@ -1,0 +1,86 @@
+"""What every provider of data keys can do; one file per provider beside this one.
+
+A provider wraps data keys under wrapping keys that never leave it. Each wrapping key has a URI such as
+``local:2026-a1b2c3``, which every sealed object carries beside its wrapped data key: so the object says itself which
+wrapping key opens it, and new objects can use another one meanwhile.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from gateway.errors import KeyUnavailable
+from gateway.redact import SecretBytes
+
+#: Data keys are AES-256 keys.
+DATA_KEY_BYTES = 32
+#: What an envelope has room for: the URI of the wrapping key and the wrapped data key together. Source: docs/format.md.
+MAX_WRAPPING_BYTES = 436
+
+
+@dataclass(frozen=True, slots=True)
+class DataKey:
+    """A key that seals objects, and what a sealed object keeps of it.
+
+    Attributes:
+        key: 32 random bytes.
+        wrapping_key: the URI of the wrapping key.
+        wrapped: the data key wrapped under it.
+
+    Raises:
+        KeyUnavailable: it is no AES-256 key, or an envelope has no room for it.
+    """
+
+    key: SecretBytes
+    wrapping_key: str
+    wrapped: bytes
+
+    def __post_init__(self) -> None:
+        if len(self.key) != DATA_KEY_BYTES:
+            raise KeyUnavailable(
+                f"wrapping key {self.wrapping_key!r} gave a data key of {len(self.key)} bytes instead of "
+                f"{DATA_KEY_BYTES}",
+                code="InvalidArgument",
+            )
+        size = len(self.wrapping_key.encode("utf-8", "surrogateescape")) + len(self.wrapped)
+        if not self.wrapped or size > MAX_WRAPPING_BYTES:
+            raise KeyUnavailable(
+                f"wrapping key {self.wrapping_key!r} and its wrapped data key take {size} bytes; an envelope has room "
+                f"for {MAX_WRAPPING_BYTES}",
+                code="InvalidArgument",
+            )
+
+
+class KeyProvider(Protocol):
+    """Makes data keys and unwraps them again."""
+
+    @property
+    def kind(self) -> str:
+        """The kind of provider, such as ``local``: the scheme of its URIs and the label of metrics."""
+
+    @property
+    def current(self) -> str:
+        """The URI of the wrapping key that new data keys are wrapped under."""
+
+    async def generate(self) -> DataKey:
+        """A new data key, wrapped under :attr:`current`.
+
+        Raises:
+            KeyUnavailable: the provider gives none.
+        """
+
+    async def unwrap(self, wrapping_key: str, wrapped: bytes) -> SecretBytes:
+        """The data key of a sealed object.
+
+        Args:
+            wrapping_key: a URI that this provider handles.
+            wrapped: the wrapped data key. It comes from the storage and may be anything.
+
+        Raises:
+            KeyUnavailable: the wrapping key is gone, or did not wrap this.
+        """
+
+    def handles(self, wrapping_key: str) -> bool:
+        """Whether this provider may be asked about a wrapping key."""
+
+    async def aclose(self) -> None:
+        """Forget keys and close connections."""
