@@ -9,6 +9,7 @@ from typing import Final, Literal
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from gateway.crypto.sealed.faults import Fault
 from gateway.policy.rules import ModeName
 
 #: S3 requests take from a millisecond (HEAD) to minutes (5 GiB parts); the client library's defaults end at 10 s.
@@ -43,6 +44,12 @@ SHED_REASONS: Final = ("requests", "connections")
 TIMED_OUT: Final = ("header", "idle", "body", "reader")
 BAD_REQUESTS: Final = ("header_too_large", "not_http", "connect", "tls_on_plain_http", "proxy_protocol")
 COPY_OPERATIONS: Final = ("CopyObject", "UploadPartCopy")
+FAULTS: Final = tuple(fault.value for fault in Fault)
+DATA_KEY_OPERATIONS: Final = ("seal", "open")
+EVICTION_REASONS: Final = ("age", "messages", "bytes", "capacity")
+KEY_PROVIDERS: Final = ("local",)
+PROVIDER_OPERATIONS: Final = ("generate", "unwrap")
+STAGING_OPERATIONS: Final = ("put", "get", "swept")
 TLS_VERSIONS: Final = ("TLSv1.3", "TLSv1.2", "unknown", "none")
 
 
@@ -109,6 +116,39 @@ class EncryptionFamilies:
         self.read = make.counter("objects_read", "Objects read, by proven encryption.", ("mode",), MODES)
         self.sse_c_blocked = make.counter("sse_c_blocked", "Writes refused because the bucket blocks SSE-C.")
         self.key_attempts = make.counter("sse_c_key_attempts", "Customer keys tried on reads.")
+
+
+class SealedFamilies:
+    """Objects that the gateway seals and opens itself, and the keys for it."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        make = _Maker(registry)
+        self.sealed_objects = make.counter("sealed_objects", "Messages sealed: objects, parts and closings.")
+        self.sealed_bytes = make.counter("sealed_bytes", "Plaintext bytes sealed.")
+        self.opened_objects = make.counter("opened_objects", "Reads of sealed objects that were answered.")
+        self.opened_bytes = make.counter("opened_bytes", "Plaintext bytes opened and released.")
+        self.integrity_failures = make.counter(
+            "integrity_failures", "Stored objects refused, by what is wrong with them.", ("fault",), FAULTS
+        )
+        self.data_keys = make.counter(
+            "data_key_cache", "Data keys asked for; a hit took no request to a provider.", ("operation", "result")
+        )
+        self.evictions = make.counter(
+            "data_key_evictions", "Data keys dropped at a limit.", ("reason",), EVICTION_REASONS
+        )
+        self.providers = make.counter(
+            "key_provider_requests", "Requests to key providers.", ("provider", "operation", "result")
+        )
+        self.layouts = make.counter("layout_lookups", "Layouts looked for.", ("result",), ("hit", "miss"))
+        self.staged_bytes = make.counter("staged_bytes", "Sealed bytes put into the staging store.")
+        self.staging = make.counter("staging", "Parts staged, read back and swept.", ("operation",), STAGING_OPERATIONS)
+        for operation in DATA_KEY_OPERATIONS:
+            for result in ("hit", "miss"):
+                self.data_keys.labels(operation, result)
+        for provider in KEY_PROVIDERS:
+            for operation in PROVIDER_OPERATIONS:
+                for result in ("ok", "failed"):
+                    self.providers.labels(provider, operation, result)
 
 
 class TransportFamilies:

@@ -17,6 +17,7 @@ from gateway.observe.families import (
     DependencyFamilies,
     EncryptionFamilies,
     RequestFamilies,
+    SealedFamilies,
     TransportFamilies,
 )
 from gateway.s3.operation import Operation
@@ -64,7 +65,7 @@ class CompletedRequest(Protocol):
 
 
 class Metrics:
-    """Every counter of one process. Also the observer of the upstream client and of the vault client.
+    """Every counter of one process. Also the observer of the upstream client, the vault client, data keys and layouts.
 
     Args:
         registry: where the families are registered.
@@ -74,6 +75,7 @@ class Metrics:
         disable_created_metrics()  # type: ignore[no-untyped-call]  # the library annotates only a part of itself
         self._requests = RequestFamilies(registry)
         self._encryption = EncryptionFamilies(registry)
+        self._sealed = SealedFamilies(registry)
         self._transport = TransportFamilies(registry)
         self._dependencies = DependencyFamilies(registry)
         self._request_children: dict[tuple[str, str, int, str], tuple[Counter, Histogram]] = {}
@@ -156,6 +158,46 @@ class Metrics:
     def sse_c_blocked(self) -> None:
         """A write failed because its bucket blocks SSE-C."""
         self._encryption.sse_c_blocked.inc()
+
+    # --------------------------------------------------------------------------------------------------- sealed objects
+
+    def sealed(self, bytes_: int) -> None:
+        """An object, a part or a closing was sealed and stored; ``bytes_`` of plaintext."""
+        self._sealed.sealed_objects.inc()
+        self._sealed.sealed_bytes.inc(bytes_)
+
+    def opened(self, bytes_: int) -> None:
+        """A read of a sealed object ended; ``bytes_`` of plaintext were released."""
+        self._sealed.opened_objects.inc()
+        self._sealed.opened_bytes.inc(bytes_)
+
+    def integrity_failure(self, fault: str) -> None:
+        """A stored object was refused; ``fault`` is that of the :class:`~gateway.errors.IntegrityError`."""
+        self._sealed.integrity_failures.labels(fault).inc()
+
+    def layout_lookup(self, *, hit: bool) -> None:
+        """A layout was looked for."""
+        self._sealed.layouts.labels("hit" if hit else "miss").inc()
+
+    def staging(self, operation: Literal["put", "get", "swept"], bytes_: int = 0) -> None:
+        """A part was put into the staging store (``bytes_`` long), read from it, or swept out of it."""
+        self._sealed.staging.labels(operation).inc()
+        if operation == "put":
+            self._sealed.staged_bytes.inc(bytes_)
+
+    def data_key_lookup(self, operation: Literal["seal", "open"], *, hit: bool) -> None:
+        """A data key was asked for."""
+        self._sealed.data_keys.labels(operation, "hit" if hit else "miss").inc()
+
+    def data_key_evicted(self, reason: Literal["age", "messages", "bytes", "capacity"]) -> None:
+        """A data key was dropped because it reached a limit."""
+        self._sealed.evictions.labels(reason).inc()
+
+    def key_provider_request(
+        self, provider: str, operation: Literal["generate", "unwrap"], result: Literal["ok", "failed"]
+    ) -> None:
+        """A key provider was asked."""
+        self._sealed.providers.labels(provider, operation, result).inc()
 
     # -------------------------------------------------------------------------------------------------------- transport
 

@@ -9,9 +9,12 @@ from pathlib import Path
 from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
+from gateway.crypto.sealed.faults import Fault
 from gateway.errors import STATUS_BY_CODE
+from gateway.keys.data_keys import DataKeyObserver
+from gateway.keys.local import SCHEME
 from gateway.keys.vault_error import VaultObserver, VaultResult
-from gateway.observe.families import AUTH_CODES, MODES, VAULT_RESULTS
+from gateway.observe.families import AUTH_CODES, KEY_PROVIDERS, MODES, VAULT_RESULTS
 from gateway.observe.metrics import CompletedRequest, Metrics, exposition, forget_worker, merged_exposition
 from gateway.s3.operation import Operation
 from gateway.upstream.observer import UpstreamObserver
@@ -55,6 +58,21 @@ def test_zeros_are_there_from_the_start() -> None:
         "certificate_reloads_total": [{"result": "failed"}],
         "request_bytes_total": [{"direction": "in"}, {"direction": "out"}],
         "sse_c_blocked_total": [{}],
+        "sealed_objects_total": [{}],
+        "sealed_bytes_total": [{}],
+        "opened_objects_total": [{}],
+        "opened_bytes_total": [{}],
+        "integrity_failures_total": [{"fault": fault} for fault in Fault],
+        "data_key_cache_total": [{"operation": o, "result": r} for o in ("seal", "open") for r in ("hit", "miss")],
+        "data_key_evictions_total": [{"reason": reason} for reason in ("age", "messages", "bytes", "capacity")],
+        "key_provider_requests_total": [
+            {"provider": "local", "operation": operation, "result": result}
+            for operation in ("generate", "unwrap")
+            for result in ("ok", "failed")
+        ],
+        "layout_lookups_total": [{"result": "hit"}, {"result": "miss"}],
+        "staged_bytes_total": [{}],
+        "staging_total": [{"operation": operation} for operation in ("put", "get", "swept")],
         "requests_in_flight": [{}],
         "vault_request_duration_seconds_count": [{}],
     }
@@ -150,6 +168,43 @@ def test_every_event_counts() -> None:
     assert registry.get_sample_value("sealgate_sse_c_blocked_total") == 1
 
 
+def test_sealed_objects() -> None:
+    metrics, registry = made()
+    metrics.sealed(100)
+    metrics.sealed(0)
+    metrics.opened(7)
+    metrics.integrity_failure("chunk")
+    metrics.layout_lookup(hit=True)
+    metrics.layout_lookup(hit=False)
+    metrics.staging("put", 50)
+    metrics.staging("get", 50)
+    metrics.staging("swept")
+    keys: DataKeyObserver = metrics
+    keys.data_key_lookup("seal", hit=True)
+    keys.data_key_evicted("bytes")
+    keys.key_provider_request("local", "unwrap", "failed")
+    expected: list[tuple[str, dict[str, str], int]] = [
+        ("sealed_objects_total", {}, 2),
+        ("sealed_bytes_total", {}, 100),
+        ("opened_objects_total", {}, 1),
+        ("opened_bytes_total", {}, 7),
+        ("integrity_failures_total", {"fault": "chunk"}, 1),
+        ("integrity_failures_total", {"fault": "size"}, 0),
+        ("layout_lookups_total", {"result": "hit"}, 1),
+        ("layout_lookups_total", {"result": "miss"}, 1),
+        ("staged_bytes_total", {}, 50),
+        ("staging_total", {"operation": "put"}, 1),
+        ("staging_total", {"operation": "get"}, 1),
+        ("staging_total", {"operation": "swept"}, 1),
+        ("data_key_cache_total", {"operation": "seal", "result": "hit"}, 1),
+        ("data_key_cache_total", {"operation": "open", "result": "hit"}, 0),
+        ("data_key_evictions_total", {"reason": "bytes"}, 1),
+        ("key_provider_requests_total", {"provider": "local", "operation": "unwrap", "result": "failed"}, 1),
+    ]
+    for name, labels, count in expected:
+        assert registry.get_sample_value(f"sealgate_{name}", labels) == count, name
+
+
 def test_it_observes_the_vault_and_the_upstream() -> None:
     metrics, registry = made()
     vault: VaultObserver = metrics
@@ -173,6 +228,7 @@ def test_it_observes_the_vault_and_the_upstream() -> None:
 def test_closed_sets_are_those_of_their_rooms() -> None:
     assert set(VAULT_RESULTS) == {result.value for result in VaultResult}
     assert set(AUTH_CODES) <= set(STATUS_BY_CODE)
+    assert set(KEY_PROVIDERS) == {SCHEME.removesuffix(":")}
     request: CompletedRequest = Request()
     assert request.seconds() > 0
 
