@@ -19,6 +19,7 @@ from lab.certificates import CertificateAuthority
 from lab.gateway import Gateway
 from lab.openbao import OpenBao
 from lab.s3_server import S3Server
+from lab.sealing import sealing_options
 from tests.clients.modes import CUSTOMER_KEYS, MODES, bucket_of, rules
 from tests.clients.programs.catalogue import CLIENTS, DEFAULT_CLIENTS
 from tests.clients.programs.client import Client, Service
@@ -54,14 +55,15 @@ def stand(
     """The server behind a gateway with default settings and a rule for every mode."""
     for path in CUSTOMER_KEYS.values():
         openbao.put_secret(path, {"key": base64.b64encode(secrets.token_bytes(32)).decode()})
+    directory = tmp_path_factory.mktemp(f"clients-{server.name}")
     gateway = Gateway(
-        tmp_path_factory.mktemp(f"clients-{server.name}"),
+        directory,
         authority,
         server,
         rules=rules(server),
         vault=openbao,
         customer_keys=CUSTOMER_KEYS,
-        options={"virtual_host_domains": ["s3.localhost"]},
+        options={"virtual_host_domains": ["s3.localhost"], **sealing_options(directory)},
     )
     gateway.start()
     try:

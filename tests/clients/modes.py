@@ -6,9 +6,10 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from lab.s3_server import S3Server
+from lab.sealing import WRAPPING_KEY
 
-#: Buckets are named after these. The last is SSE-C with a key of its own for every object.
-MODES = ("none", "sse-s3", "sse-kms", "sse-c", "sse-c-derived")
+#: Buckets are named after these. ``sse-c-derived`` is SSE-C with a key of its own for every object.
+MODES = ("none", "sse-s3", "sse-kms", "sse-c", "sse-c-derived", "cse")
 #: The customer key's name in the configuration and its path in the vault.
 CUSTOMER_KEYS = {"clients": "sealgate/clients"}
 
@@ -30,6 +31,7 @@ def rules(server: S3Server) -> list[dict[str, Any]]:
         },
         "sse-c": {"mode": "sse-c", "customer_key": "clients", "derive_per_object": False},
         "sse-c-derived": {"mode": "sse-c", "customer_key": "clients", "derive_per_object": True},
+        "cse": {"mode": "cse", "wrapping_key": WRAPPING_KEY},
     }
     found = [{"name": mode, "buckets": [bucket_of(mode)], **settings[mode]} for mode in MODES]
     return [*found, {"name": "rest", "buckets": ["*"], "mode": "none"}]
@@ -43,7 +45,10 @@ def _kms_key(key_id: str) -> dict[str, str]:
 
 
 def stored_encryption(server: S3Server, bucket: str, key: str) -> str:
-    """How the store holds an object, asked directly and without any key: a mode, or ``refused`` when it takes a key."""
+    """How the store holds an object, asked directly and without any key: a mode, or ``refused`` when it takes a key.
+
+    It is ``cse`` when the store does not know of any encryption, and the bytes are a sealed object's.
+    """
     try:
         answer = server.client().head_object(Bucket=bucket, Key=key)
     except ClientError as error:
@@ -53,6 +58,10 @@ def stored_encryption(server: S3Server, bucket: str, key: str) -> str:
     algorithm = answer.get("ServerSideEncryption")
     if algorithm == "aws:kms":
         assert answer["SSEKMSKeyId"] == server.kms_key_id
+    if algorithm is None and "sealgate" in answer["Metadata"]:
+        first = server.client().get_object(Bucket=bucket, Key=key, Range="bytes=0-9")["Body"].read()
+        assert first.startswith(b"sealgate\x01")
+        return "cse"
     return {None: "none", "AES256": "sse-s3", "aws:kms": "sse-kms"}[algorithm]
 
 

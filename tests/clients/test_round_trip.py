@@ -35,8 +35,8 @@ _TAKES_ETAGS_FOR_MD5: Mapping[str, AbstractSet[tuple[str, tuple[int, ...]]]] = {
     "s3cmd": {(mode, sizes) for mode in ("sse-c", "sse-c-derived") for sizes in (_SMALL_SIZES, _LARGE_SIZES)},
 }
 
-#: The default run has every pair of modes copied by boto3 elsewhere, so two are enough here.
-_COPY_MODES = [pytest.param(mode, marks=[] if mode in ("none", "sse-c") else pytest.mark.slow) for mode in MODES]
+#: The default run has every pair of modes copied by boto3 elsewhere, so these are enough here.
+_COPY_MODES = [pytest.param(mode, marks=[] if mode in ("none", "sse-c", "cse") else pytest.mark.slow) for mode in MODES]
 
 _UNPROVEN = "sealgate_encryption_unproven_total"
 

@@ -67,6 +67,7 @@ _SIGNED = frozenset({"AWSAccessKeyId", "StringToSign", "StringToSignBytes", "Sig
 _MADE_UP_HEADERS = frozenset({"x-amz-version-id", "x-amz-copy-source-version-id"})
 
 _ISO_DATE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
+_ETAG = re.compile(r"(?<![0-9a-f])[0-9a-f]{32}(-[1-9][0-9]{0,4})?(?![0-9a-f-])")
 _HTTP_DATE = re.compile(r"[A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT")
 
 
@@ -75,10 +76,12 @@ class Names:
 
     Args:
         hide: replaces the names of buckets and of the host in a text.
+        own_etags: whether ETags can not be the same on both sides; then only their form counts here.
     """
 
-    def __init__(self, hide: Callable[[str], str]) -> None:
+    def __init__(self, hide: Callable[[str], str], *, own_etags: bool = False) -> None:
         self._hide = hide
+        self._own_etags = own_etags
         self._numbers: dict[str, int] = {}
 
     def plain(self, text: str) -> str:
@@ -92,6 +95,10 @@ class Names:
         if text in {"", "null"}:
             return text
         return f"id-{self._numbers.setdefault(text, len(self._numbers) + 1)}"
+
+    def etag(self, text: str) -> str:
+        """An ETag."""
+        return _ETAG.sub("an-etag", text) if self._own_etags else self.plain(text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +141,8 @@ def differing(direct: Outcome, gateway: Outcome) -> dict[str, tuple[str | None, 
 def _header(name: str, value: str, names: Names) -> str:
     if name in _MADE_UP_HEADERS:
         return names.made_up(value)
+    if name == "etag":
+        return names.etag(value)
     if name == "last-modified":
         return "a date" if _HTTP_DATE.fullmatch(value) else value
     return names.plain(value)
@@ -184,6 +193,8 @@ def _text(element: Element, names: Names) -> str:
         return "a date"
     if tag in _MADE_UP:
         return names.made_up(text)
+    if tag == "ETag":
+        return names.etag(text)
     return names.plain(text)
 
 

@@ -1,4 +1,4 @@
-"""Both sides of every server: straight to it, and through a gateway whose one rule is ``none``."""
+"""Both sides of every server: straight to it, and through a gateway with one rule of mode ``none`` or ``cse``."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,10 +8,11 @@ import pytest
 from lab.certificates import CertificateAuthority
 from lab.gateway import Gateway
 from lab.s3_server import S3Server
+from lab.sealing import sealed_rule, sealing_options
 from tests.conformance.raw_client import RawClient
 from tests.conformance.sides import Side, new_run
 
-_RULES = [{"name": "nothing", "buckets": ["*"], "mode": "none"}]
+_RULES = {"none": {"name": "nothing", "buckets": ["*"], "mode": "none"}, "cse": sealed_rule("*")}
 _SERVERS = ("seaweedfs", "rgw", "minio")
 
 Sides = tuple[Side, Side]
@@ -27,19 +28,28 @@ def server(request: pytest.FixtureRequest) -> S3Server:
     return found
 
 
+@pytest.fixture(scope="session", params=_RULES)
+def mode(request: pytest.FixtureRequest) -> str:
+    """The gateway's one rule."""
+    found: str = request.param
+    return found
+
+
 @pytest.fixture(scope="session")
 def sides(
-    server: S3Server, authority: CertificateAuthority, tmp_path_factory: pytest.TempPathFactory
+    server: S3Server, mode: str, authority: CertificateAuthority, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Sides]:
     """The direct way and the way through the gateway."""
-    directory: Path = tmp_path_factory.mktemp(f"conformance-{server.name}")
-    gateway = Gateway(directory, authority, server, rules=_RULES)
+    directory: Path = tmp_path_factory.mktemp(f"conformance-{server.name}-{mode}")
+    sealed = mode == "cse"
+    options = sealing_options(directory) if sealed else {}
+    gateway = Gateway(directory, authority, server, rules=[_RULES[mode]], options=options)
     gateway.start()
     run = new_run()
     try:
         yield (
-            Side(RawClient(server.endpoint, server.ca_file, server.credentials), "d", run),
-            Side(RawClient(gateway.endpoint, gateway.ca_file, gateway.credentials), "g", run),
+            Side(RawClient(server.endpoint, server.ca_file, server.credentials), "d", run, own_etags=sealed),
+            Side(RawClient(gateway.endpoint, gateway.ca_file, gateway.credentials), "g", run, own_etags=sealed),
         )
     finally:
         gateway.stop()

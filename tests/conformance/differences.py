@@ -18,6 +18,7 @@ class Difference:
         cases: server -> patterns of the cases that show it.
         parts: patterns of what differs, as :class:`~tests.conformance.comparison.Outcome` names it.
         gateway: case pattern -> status and code of the gateway's first answer that differs.
+        modes: the gateway's modes that show it.
     """
 
     title: str
@@ -25,10 +26,11 @@ class Difference:
     cases: Mapping[str, tuple[str, ...]]
     parts: tuple[str, ...] = ("*",)
     gateway: Mapping[str, str] | None = None
+    modes: tuple[str, ...] = ("none", "cse")
 
-    def is_about(self, server: str, case: str) -> bool:
-        """Whether ``case`` shows it with ``server``."""
-        return any(fnmatchcase(case, pattern) for pattern in self.cases.get(server, ()))
+    def is_about(self, server: str, mode: str, case: str) -> bool:
+        """Whether ``case`` shows it with ``server`` and a gateway in ``mode``."""
+        return mode in self.modes and any(fnmatchcase(case, pattern) for pattern in self.cases.get(server, ()))
 
     def covers(self, part: str) -> bool:
         """Whether it explains that ``part`` differs."""
@@ -207,6 +209,6 @@ DIFFERENCES: tuple[Difference, ...] = (
 )
 
 
-def differences_of(server: str, case: str) -> tuple[Difference, ...]:
+def differences_of(server: str, mode: str, case: str) -> tuple[Difference, ...]:
     """What is known to differ in ``case``."""
-    return tuple(difference for difference in DIFFERENCES if difference.is_about(server, case))
+    return tuple(difference for difference in DIFFERENCES if difference.is_about(server, mode, case))

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 
 from tests.conformance.case import Case, Step, filled
 from tests.conformance.comparison import Names, Outcome, outcome
+from tests.conformance.etags import Etags
 from tests.conformance.raw_client import Answer, RawClient
 from tests.conformance.worlds import WORLDS
 
@@ -18,12 +19,15 @@ class Side:
         client: the way.
         letter: the last letter of its buckets' names; those of the other side have the same length.
         run: part of every bucket's name of this run.
+        own_etags: whether this comparison is one of sides whose ETags have to differ.
     """
 
-    def __init__(self, client: RawClient, letter: str, run: str) -> None:
+    def __init__(self, client: RawClient, letter: str, run: str, *, own_etags: bool = False) -> None:
         self._client = client
         self._letter = letter
         self._run = run
+        self._own_etags = own_etags
+        self._etags = Etags()
         self._worlds: dict[str, dict[str, str]] = {}
 
     def bucket(self, role: str) -> str:
@@ -33,7 +37,7 @@ class Side:
     def run_case(self, case: Case) -> list[Outcome]:
         """Every step's outcome."""
         values = dict(self.prepare(case.world)) | {"fresh": self.bucket(f"fresh{zlib.crc32(case.name.encode()):08x}")}
-        names = Names(self._hide)
+        names = Names(self._hide, own_etags=self._own_etags)
         return [outcome(self._take(step, values), names, head=step.method == "HEAD") for step in case.steps]
 
     def prepare(self, name: str) -> Mapping[str, str]:
@@ -59,6 +63,8 @@ class Side:
             sends_length=step.sends_length,
         )
         values.update(_taken(step.take, answer))
+        if self._own_etags:
+            self._etags.note(step.method, filled(step.target, values), answer)
         return answer
 
     def _hide(self, text: str) -> str:

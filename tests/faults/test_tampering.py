@@ -3,13 +3,16 @@
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
+import urllib3
 
 from lab.certificates import CertificateAuthority
 from lab.gateway import Gateway
 from lab.process import wait_until
 from lab.s3_server import S3Client
+from lab.sealing import sealed_rule, sealing_options
 from lab.seaweed import SeaweedFS
 from tests.faults.help import ONCE, keys_in, signer
 from tests.faults.wire import FORMS, Answer, Form, Upload, connected, exchange
@@ -26,11 +29,16 @@ _LARGE = os.urandom(200_000)
 
 @dataclass
 class Side:
-    """A gateway with one way of protecting bodies upstream, and the store behind it."""
+    """A gateway with one way of protecting bodies upstream, and the store behind it.
+
+    Attributes:
+        sealed: whether the store gets ciphertext.
+    """
 
     gateway: Gateway
     client: S3Client
     direct: S3Client
+    sealed: bool
 
     def upload(self, key: str, payload: bytes, form: Form, query: dict[str, str] | None = None) -> Upload:
         chunk_bytes = 8192 if len(payload) < 65_536 else 65_536
@@ -44,26 +52,41 @@ class Side:
         with connected(self.gateway.endpoint, self.gateway.ca_file) as wire:
             wire.socket.sendall(upload.head + upload.body[:size])
 
+    def content(self, key: str) -> bytes:
+        """What was stored under a key, as its reader gets it."""
+        stored: bytes = self.direct.get_object(Bucket=_BUCKET, Key=key)["Body"].read()
+        if not self.sealed:
+            return stored
+        assert stored.startswith(b"sealgate")
+        found: bytes = self.client.get_object(Bucket=_BUCKET, Key=key)["Body"].read()
+        return found
+
     def is_idle(self) -> bool:
         return self.gateway.metric("sealgate_requests_in_flight") == 0
 
 
-@pytest.fixture(scope="module", params=["trailer", "unsigned"])
+@pytest.fixture(scope="module", params=["trailer", "unsigned", "sealed"])
 def side(
     request: pytest.FixtureRequest,
     tmp_path_factory: pytest.TempPathFactory,
     authority: CertificateAuthority,
     seaweed: SeaweedFS,
 ) -> Iterator[Side]:
+    directory = tmp_path_factory.mktemp("tampering")
+    sealed = request.param == "sealed"
     gateway = Gateway(
-        tmp_path_factory.mktemp("tampering"),
+        directory,
         authority,
         seaweed,
-        rules=[{"name": "all", "buckets": ["*"], "mode": "sse-s3"}],
-        options={"upstream": {"payload": request.param}},
+        rules=[sealed_rule("*") if sealed else {"name": "all", "buckets": ["*"], "mode": "sse-s3"}],
+        options=sealing_options(directory) if sealed else {"upstream": {"payload": request.param}},
     )
     gateway.start()
-    side = Side(gateway, gateway.client(**ONCE), seaweed.client(**ONCE))
+    side = Side(gateway, gateway.client(**ONCE), seaweed.client(**ONCE), sealed)
+    if _BUCKET in [bucket["Name"] for bucket in side.direct.list_buckets()["Buckets"]]:
+        # What another side wrote under the same keys.
+        for key in keys_in(side.direct, _BUCKET):
+            side.direct.delete_object(Bucket=_BUCKET, Key=key)
     if _BUCKET not in [bucket["Name"] for bucket in side.direct.list_buckets()["Buckets"]]:
         side.direct.create_bucket(Bucket=_BUCKET)
     yield side
@@ -86,7 +109,7 @@ def test_untouched_uploads_arrive(side: Side, form: Form, payload: bytes) -> Non
     key = f"whole/{form}-{len(payload)}"
     answer = side.send(side.upload(key, payload, form))
     assert (answer.status, answer.code) == (200, "")
-    assert side.direct.get_object(Bucket=_BUCKET, Key=key)["Body"].read() == payload
+    assert side.content(key) == payload
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -111,7 +134,7 @@ def test_a_changed_letter_case_changes_no_object(side: Side, form: Form) -> None
         key = f"{prefix}{name.replace(' ', '-')}"
         side.send(side.upload(key, _SMALL, form).flipped(position, 0x20))
     for key in keys_in(side.direct, _BUCKET, prefix):
-        assert side.direct.get_object(Bucket=_BUCKET, Key=key)["Body"].read() == _SMALL
+        assert side.content(key) == _SMALL
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -163,7 +186,7 @@ def test_a_wrong_body_keeps_what_was_there(side: Side, form: Form) -> None:
         assert side.send(upload.with_body(upload.body[:-1])).code in _CODES
         side.send_part_of(upload, len(upload.body) - 1)
     wait_until(side.is_idle, seconds=10, what="the end of every request")
-    assert side.direct.get_object(Bucket=_BUCKET, Key=key)["Body"].read() == b"the old content"
+    assert side.content(key) == b"the old content"
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -180,11 +203,13 @@ def test_a_wrong_part_is_no_part(side: Side, form: Form) -> None:
         side.send_part_of(upload, len(upload.body) // 2)
     wait_until(side.is_idle, seconds=10, what="the end of every request")
     assert "Parts" not in side.client.list_parts(Bucket=_BUCKET, Key=key, UploadId=upload_id)
+    at_store = upload_id.partition(".sg1-")[0]
+    assert "Parts" not in side.direct.list_parts(Bucket=_BUCKET, Key=key, UploadId=at_store)
     answer = side.send(side.upload(key, _LARGE, form, query))
     assert answer.status == 200
     parts = [{"PartNumber": 1, "ETag": answer.headers["etag"]}]
     side.client.complete_multipart_upload(Bucket=_BUCKET, Key=key, UploadId=upload_id, MultipartUpload={"Parts": parts})
-    assert side.direct.get_object(Bucket=_BUCKET, Key=key)["Body"].read() == _LARGE
+    assert side.content(key) == _LARGE
 
 
 def test_a_changed_head_leaves_no_object(side: Side) -> None:
@@ -208,3 +233,43 @@ def test_a_body_that_follows_a_refusal_is_no_request(side: Side) -> None:
         wire.send(signer(side.gateway).get(f"/{_BUCKET}/smuggled/inner"))
         assert wire.answer("GET").code == "NoSuchKey"  # the answer to the GET, not to a PUT inside the body
     assert keys_in(side.direct, _BUCKET, "smuggled/") == []
+
+
+_WRONG_CLAIMS = {"Content-MD5": "AAAAAAAAAAAAAAAAAAAAAA==", "x-amz-checksum-crc32": "AAAAAA=="}
+
+
+def _form(side: Side, key: str, payload: bytes, fields: dict[str, str] | None = None) -> Upload:
+    """A form as a browser sends it, signed by boto3."""
+    signer = side.gateway.client(signature_version="s3v4")
+    conditions = [{name: text} for name, text in (fields or {}).items()]
+    signed = signer.generate_presigned_post(_BUCKET, key, Fields=dict(fields or {}), Conditions=conditions)
+    parts: dict[str, Any] = {**signed["fields"], "file": ("file", payload, "application/octet-stream")}
+    body, media_type = urllib3.encode_multipart_formdata(parts)
+    host = side.gateway.endpoint.partition("//")[2]
+    head = {"Host": host, "Content-Type": media_type, "Content-Length": str(len(body))}
+    return Upload(f"/{_BUCKET}", head, body, {}, method="POST")
+
+
+@pytest.mark.parametrize("payload", [_SMALL, _LARGE], ids=["held", "streamed"])
+def test_a_wrong_form_leaves_no_object(side: Side, payload: bytes) -> None:
+    """Claims that do not hold, bodies that end early, clients that hang up: an error, no object, and the old one stays.
+
+    The same form as it should be is taken.
+    """
+    prefix = f"form/{len(payload)}/"
+    for name, value in _WRONG_CLAIMS.items():
+        answer = side.send(_form(side, f"{prefix}{name}", payload, {name: value}))
+        assert (answer.status, answer.code) == (400, "BadDigest"), name
+    size = len(_form(side, prefix, payload).body)
+    # Without its last line end it is still a form.
+    for removed in (3, 40, size // 2):
+        whole = _form(side, f"{prefix}short", payload)
+        answer = side.send(whole.with_body(whole.body[:-removed]))
+        assert 400 <= answer.status < 500, removed
+        side.send_part_of(whole, size - removed)
+    wait_until(side.is_idle, seconds=10, what="the end of every request")
+    assert keys_in(side.direct, _BUCKET, prefix) == []
+    assert side.send(_form(side, f"{prefix}right", payload)).status == 204
+    side.send_part_of(_form(side, f"{prefix}right", payload[::-1]), size - 100)
+    wait_until(side.is_idle, seconds=10, what="the end of every request")
+    assert side.content(f"{prefix}right") == payload
