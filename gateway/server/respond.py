@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Iterable
 from aiohttp import web
 from multidict import CIMultiDict
 
-from gateway.errors import GatewayError, as_s3_error
+from gateway.errors import GatewayError, IntegrityError, as_s3_error
 from gateway.s3.headers import Headers
 from gateway.server.early_answer import early_answer
 from gateway.server.exchange import Exchange
@@ -88,14 +88,22 @@ async def stream(
         chunks: replaces the upstream's body.
         edits: header fields that replace the upstream's.
     """
-    response = web.StreamResponse(status=answer.status, headers=forwarded_answer_headers(answer.headers, edits))
+    headers = forwarded_answer_headers(answer.headers, edits)
+    return await send_chunks(http, exchange, answer.status, headers, answer.iter_chunks() if chunks is None else chunks)
+
+
+async def send_chunks(
+    http: web.BaseRequest, exchange: Exchange, status: int, headers: CIMultiDict[str], chunks: AsyncIterator[bytes]
+) -> web.StreamResponse:
+    """Answer with a body as it comes; what fails from here on breaks the client's connection off."""
+    response = web.StreamResponse(status=status, headers=headers)
     await response.prepare(http)
     try:
-        async for chunk in chunks if chunks is not None else answer.iter_chunks():
+        async for chunk in chunks:
             exchange.bytes_out += len(chunk)
             await response.write(chunk)
-    except GatewayError:
-        exchange.note_late_failure("UpstreamBrokeOff")
+    except GatewayError as error:
+        exchange.note_late_failure("IntegrityFailure" if isinstance(error, IntegrityError) else "UpstreamBrokeOff")
         break_off(http)
         return response
     await response.write_eof()

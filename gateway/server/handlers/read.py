@@ -9,7 +9,7 @@ from gateway.server.handlers.call import Call, is_success
 from gateway.server.handlers.refusal import Refusal, may_want_another_key, read_refusal
 from gateway.server.key_ring import KeyAttempt
 from gateway.server.respond import stream
-from gateway.upstream.response import UpstreamResponse
+from gateway.server.sealed.read import expects_sealed, read_met, read_sealed
 
 
 async def read_object(call: Call) -> web.StreamResponse:
@@ -19,30 +19,38 @@ async def read_object(call: Call) -> web.StreamResponse:
     request and no body.
 
     Raises:
-        GatewayError: the vault or the upstream failed.
+        GatewayError: the vault or the upstream failed, or a sealed object is not what it should be.
     """
     refusal: Refusal | None = None
     client = call.authorized.requested.customer
     ring = call.services.key_ring
+    sealed = expects_sealed(call)
     async for attempt in ring.attempts(call.authorized.rule, call.bucket, call.object_key, client):
         call.exchange.key_attempts += 1
         encryption = Headers() if attempt.customer is None else Headers(attempt.customer.render())
-        async with call.send(plan(call.authorized, encryption)) as answer:
-            if not may_want_another_key(answer.status, keyed=attempt.customer is not None):
-                _note_found(call, answer, attempt)
-                return await stream(call.http, call.exchange, answer)
-            call.note_answer(answer)
-            refusal = await read_refusal(answer)
+        answered = await (read_sealed(call, encryption) if sealed else _read(call, attempt, encryption))
+        if isinstance(answered, web.StreamResponse):
+            if attempt.object_key is not None and is_success(answered.status):
+                ring.remember(call.bucket, call.object_key, attempt.object_key)
+            return answered
+        refusal = answered
+        if not may_want_another_key(answered.status, keyed=attempt.customer is not None):
+            break
     if refusal is None:
         raise AssertionError("internal error: an object was asked for in no way")
     return refusal.reply(call)
 
 
-def _note_found(call: Call, answer: UpstreamResponse, attempt: KeyAttempt) -> None:
-    call.note_answer(answer)
-    if not is_success(answer.status):
-        return
-    call.exchange.mode = mode_shown_by(answer.headers)
-    call.services.metrics.object_read(call.exchange.mode)
-    if attempt.object_key is not None:
-        call.services.key_ring.remember(call.bucket, call.object_key, attempt.object_key)
+async def _read(call: Call, attempt: KeyAttempt, encryption: Headers) -> web.StreamResponse | Refusal:
+    """Ask in one way; a refusal comes back when another key may help."""
+    async with call.send(plan(call.authorized, encryption)) as answer:
+        call.note_answer(answer)
+        if may_want_another_key(answer.status, keyed=attempt.customer is not None):
+            return await read_refusal(answer)
+        taken_over = await read_met(call, encryption, answer)
+        if taken_over is not None:
+            return taken_over
+        if is_success(answer.status):
+            call.exchange.mode = mode_shown_by(answer.headers)
+            call.services.metrics.object_read(call.exchange.mode)
+        return await stream(call.http, call.exchange, answer)
