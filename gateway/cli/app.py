@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from gateway import __version__
-from gateway.cli import check_config, doctor, serve
+from gateway.cli import check_config, doctor, keys, serve
 from gateway.config.reference import render_reference
 
 app = typer.Typer(
@@ -17,6 +17,8 @@ app = typer.Typer(
     # Local variables hold secrets; a traceback must not print them.
     pretty_exceptions_enable=False,
 )
+
+app.add_typer(keys.app)
 
 ConfigOption = Annotated[Path, typer.Option("--config", "-c", help="The configuration file.", show_default=False)]
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from gateway.config.model import Config
 from gateway.config.rules import Rule
 from gateway.keys.customer_keys import CustomerKeySettings
+from gateway.keys.data_keys import DataKeyLimits
 from gateway.policy.rules import EncryptionRule
 from gateway.s3.authenticate import AuthSettings
 from gateway.s3.operation import Operation
@@ -63,6 +64,16 @@ def customer_key_settings(config: Config) -> dict[str, CustomerKeySettings]:
     }
 
 
+def data_key_limits(config: Config) -> DataKeyLimits:
+    """How data keys are used."""
+    limits = config.data_keys
+    return DataKeyLimits(
+        max_age_seconds=limits.maximum_age_seconds,
+        max_messages=limits.maximum_messages,
+        max_bytes=limits.maximum_bytes,
+    )
+
+
 def path_or_none(value: str | None) -> Path | None:
     """An optional path."""
     return None if value is None else Path(value)
@@ -80,4 +91,6 @@ def _encryption_rule(rule: Rule) -> EncryptionRule:
         encryption_context=tuple(rule.encryption_context.items()),
         customer_key=rule.customer_key,
         derive_per_object=rule.derive_per_object,
+        wrapping_key=rule.wrapping_key,
+        existing=rule.existing,
     )

@@ -41,12 +41,15 @@ def _repeated(understood: Understood) -> Faults:
 
 def _unknown_names(understood: Understood) -> Faults:
     vaults, customer_keys = understood.names("vaults"), understood.names("customer_keys")
+    wrapping_keys = understood.names("wrapping_keys")
     for path, customer_key in understood.each(CustomerKey):
         if customer_key.vault not in vaults:
             yield f"{path}.vault", f"'{customer_key.vault}' is not an entry of vaults"
     for path, rule in understood.each(Rule):
         if rule.customer_key is not None and rule.customer_key not in customer_keys:
             yield f"{path}.customer_key", f"'{rule.customer_key}' is not an entry of customer_keys"
+        if rule.wrapping_key is not None and rule.wrapping_key not in wrapping_keys:
+            yield f"{path}.wrapping_key", f"'{rule.wrapping_key}' is not an entry of wrapping_keys"
     for path, section in understood.all():
         for option, reference in references_in(section):
             if isinstance(reference, VaultReference) and reference.vault_name not in vaults:

@@ -9,6 +9,7 @@ from gateway.config.identities import Authentication, Identity
 from gateway.config.listeners import Listeners
 from gateway.config.operations import Admin, Limits, Log
 from gateway.config.rules import Rule
+from gateway.config.sealing import DataKeys, Staging, WrappingKey
 from gateway.config.upstream import Upstream
 from gateway.config.values import Domain, Name, Section
 from gateway.config.vaults import CustomerKey, Vault
@@ -28,6 +29,9 @@ class Config(Section):
     upstream: Upstream = Field(default=Upstream(), description="The S3 server behind the gateway.")
     vaults: Mapping[Name, Vault] = Field(default={}, description="Key vaults by name.")
     customer_keys: Mapping[Name, CustomerKey] = Field(default={}, description="SSE-C keys by name.")
+    wrapping_keys: Mapping[Name, WrappingKey] = Field(default={}, description="Wrapping keys of mode `cse` by name.")
+    data_keys: DataKeys = Field(default=DataKeys(), description="Use of data keys in mode `cse`.")
+    staging: Staging = Field(default=Staging(), description="The staging store of mode `cse`.")
     rules: Annotated[tuple[Rule, ...], Field(min_length=1)] = Field(
         description="Encryption rules; the first that fits decides. The last one must fit every object."
     )

@@ -1,4 +1,4 @@
-"""From references to secrets: opens the vaults, makes the identities, their credentials and the key sources.
+"""From references to secrets: opens the vaults and keyrings, makes the identities, their credentials and key sources.
 
 What is made here belongs to one event loop and is closed with :meth:`Resolved.aclose`.
 """
@@ -6,15 +6,19 @@ What is made here belongs to one event loop and is closed with :meth:`Resolved.a
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from pathlib import Path
 
 from gateway.config.build import customer_key_settings, path_or_none
 from gateway.config.credentials import CredentialMaker
 from gateway.config.identities import Identity as IdentityOptions
 from gateway.config.model import Config
+from gateway.config.sealing import WrappingKey
 from gateway.config.secrets import Secrets, local_secret
 from gateway.config.vaults import Vault
 from gateway.errors import ConfigError
 from gateway.keys.customer_keys import CustomerKeySource
+from gateway.keys.local import LocalKeyProvider
+from gateway.keys.provider import KeyProvider
 from gateway.keys.secret_reference import SecretResolver
 from gateway.keys.vault_client import VaultClient
 from gateway.keys.vault_error import VaultObserver
@@ -32,6 +36,8 @@ class Resolved:
         upstream_credentials: what each identity's requests are signed with upstream, by identity name.
         vaults: the open vaults by name.
         customer_keys: the key sources by name.
+        wrapping_keys: the key providers of mode ``cse`` by name.
+        staging_credentials: what requests to an ``s3://`` staging store are signed with; None without one.
         opened: whatever has to be closed.
     """
 
@@ -39,6 +45,8 @@ class Resolved:
     upstream_credentials: Mapping[str, CredentialSource]
     vaults: Mapping[str, VaultClient]
     customer_keys: Mapping[str, CustomerKeySource]
+    wrapping_keys: Mapping[str, KeyProvider]
+    staging_credentials: CredentialSource | None
     opened: AsyncExitStack
 
     async def aclose(self) -> None:
@@ -71,6 +79,11 @@ async def resolve(config: Config, observer: VaultObserver | None = None) -> Reso
             upstream_credentials[options.name] = await credentials.source(
                 options.upstream_credentials, f"{path}.upstream_credentials"
             )
+        staging = config.staging.upstream_credentials
+        staging_credentials = (
+            None if staging is None else await credentials.source(staging, "staging.upstream_credentials")
+        )
+        wrapping_keys = _wrapping_keys(config, secrets, opened)
         secrets.raise_faults()
         sources = {
             name: CustomerKeySource(vaults[config.customer_keys[name].vault], settings)
@@ -78,7 +91,24 @@ async def resolve(config: Config, observer: VaultObserver | None = None) -> Reso
         }
         for source in sources.values():
             opened.push_async_callback(source.aclose)
-        return Resolved(identities, upstream_credentials, vaults, sources, opened.pop_all())
+        return Resolved(
+            identities=identities,
+            upstream_credentials=upstream_credentials,
+            vaults=vaults,
+            customer_keys=sources,
+            wrapping_keys=wrapping_keys,
+            staging_credentials=staging_credentials,
+            opened=opened.pop_all(),
+        )
+
+
+def open_wrapping_key(options: WrappingKey) -> KeyProvider:
+    """The provider that an entry of ``wrapping_keys`` describes.
+
+    Raises:
+        ConfigError: its keyring can not be used.
+    """
+    return LocalKeyProvider.open(Path(options.keyring), options.key_id)
 
 
 def vault_settings(config: Config) -> dict[str, VaultSettings]:
@@ -120,6 +150,18 @@ def _vault_settings(name: str, vault: Vault) -> VaultSettings:
         timeout_seconds=vault.timeout_seconds,
         allow_plain_http=vault.allow_plain_http_vault,
     )
+
+
+def _wrapping_keys(config: Config, secrets: Secrets, opened: AsyncExitStack) -> dict[str, KeyProvider]:
+    providers = {}
+    for name, options in config.wrapping_keys.items():
+        try:
+            providers[name] = open_wrapping_key(options)
+        except ConfigError as error:
+            secrets.add(error, f"wrapping_keys.{name}")
+        else:
+            opened.push_async_callback(providers[name].aclose)
+    return providers
 
 
 async def _identity(options: IdentityOptions, path: str, secrets: Secrets) -> Identity:

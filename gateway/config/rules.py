@@ -8,7 +8,7 @@ from pydantic import Field
 
 from gateway.config.values import KmsKeyArn, Name, Section
 from gateway.policy.glob import MAXIMUM_GLOB_LENGTH
-from gateway.policy.rules import CONTEXT_PLACEHOLDERS, ModeName
+from gateway.policy.rules import CONTEXT_PLACEHOLDERS, Existing, ModeName
 
 Pattern = Annotated[str, Field(min_length=1, max_length=MAXIMUM_GLOB_LENGTH)]
 
@@ -22,6 +22,8 @@ _MODES_OF_OPTION = {
     "bucket_key": frozenset({ModeName.SSE_KMS}),
     "customer_key": frozenset({ModeName.SSE_C}),
     "derive_per_object": frozenset({ModeName.SSE_C}),
+    "wrapping_key": frozenset({ModeName.CSE}),
+    "existing": frozenset({ModeName.CSE}),
 }
 _REASONS = {("bucket_key", ModeName.DSSE_KMS): ": S3 has no bucket keys for dual-layer encryption"}
 
@@ -38,7 +40,7 @@ class Rule(Section):
         description="Globs for the beginning of the object key, so `logs/` and `logs/*` mean the same; one must fit. "
         "Empty: every key.",
     )
-    mode: ModeName = Field(description="`none`, `sse-s3`, `sse-kms`, `dsse-kms` or `sse-c`.")
+    mode: ModeName = Field(description="`none`, `sse-s3`, `sse-kms`, `dsse-kms`, `sse-c` or `cse`.")
     enforce: bool = Field(
         default=False, description="Whether the rule replaces an encryption that the client asked for itself."
     )
@@ -64,6 +66,12 @@ class Rule(Section):
         description="Whether every object gets a key of its own, derived (HKDF-SHA256) from the customer key, "
         "the bucket and the object key.",
     )
+    wrapping_key: Name | None = Field(default=None, description="Name of an entry of `wrapping_keys`, for `cse`.")
+    existing: Existing = Field(
+        default=Existing.NONE,
+        description="Whether objects that are not sealed may be read under a `cse` rule: `none` refuses them, because "
+        "the store could put them in place of sealed ones; `plaintext` allows them, while a bucket is migrated.",
+    )
 
     @property
     def is_catch_all(self) -> bool:
@@ -81,6 +89,8 @@ class Rule(Section):
             yield "enforce", "with mode none would remove the encryption that clients ask for"
         if self.mode is ModeName.SSE_C and self.customer_key is None:
             yield "customer_key", f"must be set for mode {self.mode}"
+        if self.mode is ModeName.CSE and self.wrapping_key is None:
+            yield "wrapping_key", f"must be set for mode {self.mode}"
         yield from self._context_faults()
 
     def _context_faults(self) -> Iterator[tuple[str, str]]:

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
 from pydantic import ValidationError
 
-from gateway.config.values import Section
+from gateway.config.values import Section, takes_reference
 from gateway.keys.secret_reference import SecretReference, parse_reference
 
 SectionType = TypeVar("SectionType", bound=Section)
@@ -71,10 +71,9 @@ def sections_of(section: Section, path: str = "") -> Iterator[tuple[str, Section
 
 def references_in(section: Section) -> Iterator[tuple[str, SecretReference]]:
     """Option and reference of every secret that a section itself names."""
-    for option in type(section).model_fields:
+    for option, field in type(section).model_fields.items():
         value = getattr(section, option)
-        # The checks of all other kinds of text leave no room for these beginnings.
-        if isinstance(value, str) and value.startswith(("env:", "file:", "vault:")):
+        if isinstance(value, str) and takes_reference(field):
             yield option, parse_reference(value)
 
 

@@ -6,10 +6,11 @@ No message repeats the value it is about: somebody may have put a secret in the 
 import ipaddress
 import re
 from collections.abc import Iterator
-from typing import Annotated
+from typing import Annotated, get_args
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic.fields import FieldInfo
 
 from gateway.errors import ConfigError
 from gateway.keys.secret_reference import parse_reference
@@ -139,8 +140,18 @@ def _regional_url(value: str) -> str:
     return _url(value.replace(_REGION_PLACEHOLDER, _STAND_IN)).replace(_STAND_IN, _REGION_PLACEHOLDER)
 
 
+#: Marks the options that take a reference to a secret.
+_REFERENCE = AfterValidator(_reference)
+
+
+def takes_reference(field: FieldInfo) -> bool:
+    """Whether an option's value is a reference to a secret."""
+    inner = (getattr(argument, "__metadata__", ()) for argument in get_args(field.annotation))
+    return _REFERENCE in field.metadata or any(_REFERENCE in metadata for metadata in inner)
+
+
 Name = Annotated[str, AfterValidator(_name)]
-SecretReference = Annotated[str, AfterValidator(_reference)]
+SecretReference = Annotated[str, _REFERENCE]
 VaultPath = Annotated[str, AfterValidator(_vault_path)]
 Address = Annotated[str, AfterValidator(_address)]
 Network = Annotated[str, AfterValidator(_network)]

@@ -179,6 +179,10 @@ class Metrics:
         """A layout was looked for."""
         self._sealed.layouts.labels("hit" if hit else "miss").inc()
 
+    def staging_swept(self, uploads: int) -> None:
+        """Old uploads and drafts were removed from the staging store."""
+        self._sealed.staging.labels("swept").inc(uploads)
+
     def staging(self, operation: Literal["put", "get", "swept"], bytes_: int = 0) -> None:
         """A part was put into the staging store (``bytes_`` long), read from it, or swept out of it."""
         self._sealed.staging.labels(operation).inc()

@@ -1,4 +1,4 @@
-"""The gateway put together from its configuration: vaults, identities, keys, upstream client, pipeline."""
+"""The gateway put together from its configuration: vaults, identities, keys, upstream client, staging, pipeline."""
 
 import sys
 from collections.abc import Awaitable, Callable, Mapping
@@ -23,6 +23,7 @@ from gateway.policy.rules import EncryptionRule, ModeName
 from gateway.server.copy_knowledge import CopyKnowledge
 from gateway.server.key_ring import KeyRing
 from gateway.server.pipeline import Pipeline
+from gateway.server.sealed.assembly import start_sealed_services
 from gateway.server.services import Services
 from gateway.server.upstream_probe import probe_upstream
 from gateway.server.vault_probe import vault_probe
@@ -57,7 +58,7 @@ class SealgateApp:
         return self._probes
 
     async def start(self) -> None:
-        """Open the vaults, resolve every secret, open the upstream client.
+        """Open the vaults, resolve every secret, open the upstream client and the staging store.
 
         Raises:
             ConfigError: a secret, file or variable is missing or unsuitable.
@@ -81,6 +82,7 @@ class SealgateApp:
             upstream_credentials=resolved.upstream_credentials,
             refused_operations=refused_operations(config),
             copies=CopyKnowledge(always_stream=config.upstream.copies == "stream"),
+            sealed=await start_sealed_services(config, resolved, upstream, self._metrics, self._opened),
             metrics=self._metrics,
             access_log=AccessLog(sys.stdout if config.log.access_log else None),
             now=lambda: datetime.now(UTC),

@@ -12,6 +12,7 @@ from gateway.s3.credentials import Identity
 from gateway.s3.operation import Operation
 from gateway.server.copy_knowledge import CopyKnowledge
 from gateway.server.key_ring import KeyRing
+from gateway.server.sealed.services import SealedServices
 from gateway.upstream.client import UpstreamClient
 from gateway.upstream.credentials import CredentialSource
 
@@ -30,6 +31,7 @@ class Services:
         upstream_credentials: what each identity's requests are signed with upstream, by identity name.
         refused_operations: what the upstream takes for something else.
         copies: what is known of the server's own copies.
+        sealed: what the ``cse`` rules work with.
         metrics: the counters.
         access_log: one line per request.
         now: the time, UTC.
@@ -44,6 +46,7 @@ class Services:
     upstream_credentials: Mapping[str, CredentialSource]
     refused_operations: frozenset[Operation]
     copies: CopyKnowledge
+    sealed: SealedServices
     metrics: Metrics
     access_log: AccessLog
     now: Callable[[], datetime]

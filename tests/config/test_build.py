@@ -5,11 +5,18 @@ from typing import Any
 
 import pytest
 
-from gateway.config.build import auth_settings, customer_key_settings, encryption_rules, upstream_settings
+from gateway.config.build import (
+    auth_settings,
+    customer_key_settings,
+    data_key_limits,
+    encryption_rules,
+    upstream_settings,
+)
 from gateway.config.load import check_config, load_config
 from gateway.config.model import Config
 from gateway.keys.customer_keys import CustomerKeySettings
-from gateway.policy.rules import EncryptionRule, ModeName, first_match
+from gateway.keys.data_keys import DataKeyLimits
+from gateway.policy.rules import EncryptionRule, Existing, ModeName, first_match
 from gateway.s3.authenticate import AuthSettings
 from gateway.upstream.settings import UpstreamSettings
 
@@ -40,7 +47,7 @@ def with_options(**options: Any) -> Config:
 
 def test_encryption_rules(example: Config) -> None:
     """Every field of every rule of the example."""
-    payroll, billing, records, website, rest = encryption_rules(example)
+    payroll, billing, records, archive, website, rest = encryption_rules(example)
     assert payroll == EncryptionRule(
         name="payroll",
         buckets=("payroll", "payroll-*"),
@@ -60,6 +67,8 @@ def test_encryption_rules(example: Config) -> None:
         encryption_context=(("department", "billing"), ("written-by", "{identity}")),
     )
     assert (records.mode, records.kms_key_arn) == (ModeName.DSSE_KMS, KEY_ARN)
+    assert archive == EncryptionRule("sealed archive", ("archive",), (), ModeName.CSE, wrapping_key="records")
+    assert archive.existing is Existing.NONE
     assert website == EncryptionRule("public website", ("website",), (), ModeName.NONE)
     assert rest == EncryptionRule("everything else", ("*",), (), ModeName.SSE_S3)
 
@@ -83,6 +92,20 @@ def test_key_name_of_a_server_without_arns() -> None:
         rules=[{"name": "r", "buckets": ["*"], "mode": "sse-kms", "kms_key_name": "testkey-1"}],
     )
     assert encryption_rules(config)[0].kms_key_arn == "testkey-1"
+
+
+def test_objects_that_are_not_sealed() -> None:
+    config = with_options(
+        wrapping_keys={"k": {"provider": "local", "keyring": "/k"}},
+        rules=[{"name": "r", "buckets": ["*"], "mode": "cse", "wrapping_key": "k", "existing": "plaintext"}],
+    )
+    assert encryption_rules(config)[0].existing is Existing.PLAINTEXT
+
+
+def test_data_key_limits() -> None:
+    limits = {"maximum_age_seconds": 60, "maximum_messages": 1, "maximum_bytes": 5}
+    assert data_key_limits(with_options(data_keys=limits)) == DataKeyLimits(60.0, 1, 5)
+    assert data_key_limits(with_options()) == DataKeyLimits()
 
 
 def test_auth_settings() -> None:

@@ -29,6 +29,8 @@ CUSTOMER_KEY = {"vault": "main", "path": "s3/key"}
 TLS_PASSWORD = "listeners.https[0].private_key_password"
 REST = {"name": "rest", "buckets": ["*"], "mode": "sse-s3"}
 SSE_C = {"name": "c", "buckets": ["c"], "mode": "sse-c", "customer_key": "k"}
+WRAPPING_KEY = {"provider": "local", "keyring": "/k.json"}
+CSE = {"name": "cse", "buckets": ["cse"], "mode": "cse", "wrapping_key": "w"}
 KMS = {"name": "kms", "buckets": ["kms"], "mode": "sse-kms", "kms_key_arn": KEY_ARN}
 
 
@@ -85,11 +87,24 @@ def customer_key(**options: Any) -> dict[str, Any]:
 
 
 def rules(*some: Mapping[str, Any]) -> dict[str, Any]:
-    return minimal(vaults={"main": VAULT}, customer_keys={"k": CUSTOMER_KEY}, rules=list(some))
+    return minimal(
+        vaults={"main": VAULT},
+        customer_keys={"k": CUSTOMER_KEY},
+        wrapping_keys={"w": WRAPPING_KEY},
+        rules=list(some),
+    )
 
 
 def rule(base: Mapping[str, Any] = KMS, **options: Any) -> dict[str, Any]:
     return rules({k: v for k, v in {**base, **options}.items() if v is not None}, REST)
+
+
+def wrapping_key(**options: Any) -> dict[str, Any]:
+    return minimal(wrapping_keys={"w": {**WRAPPING_KEY, **options}}, rules=[CSE, REST])
+
+
+def staging(location: str, **options: Any) -> dict[str, Any]:
+    return minimal(staging={"location": location, **options})
 
 
 def upstream(**options: Any) -> dict[str, Any]:
@@ -118,6 +133,14 @@ GOOD: tuple[dict[str, Any], ...] = (
     rule(mode="dsse-kms", kms_key_arn="arn:aws-us-gov:kms:us-gov-west-1:111122223333:key/mrk-1234"),
     rule(kms_key_arn=None, kms_key_name="testkey-1") | {"upstream": {"endpoint": "https://rgw:7443"}},
     rules({**REST, "mode": "none"}),
+    rules({**CSE, "enforce": True, "existing": "plaintext"}, REST),
+    rules({**CSE, "buckets": ["*"], "existing": "none"}),
+    rule(CSE) | {"upstream": {"endpoint": "http://s3", "allow_insecure_plain_http_upstream": True}},
+    wrapping_key(key_id="a.b_c-1"),
+    minimal(data_keys={"maximum_age_seconds": 1, "maximum_messages": 1, "maximum_bytes": 1}),
+    staging("file:///x%20y"),
+    staging("s3://a.bucket-1", upstream_credentials={"kind": "environment"}),
+    staging("s3://bucket/a/b/", upstream_credentials={"kind": "default-chain"}, maximum_age_seconds=60),
     rules(SSE_C, {**REST, "buckets": ["a", "*"], "prefixes": ["*"]}),
     upstream(endpoint="http://127.0.0.1:9000", allow_insecure_plain_http_upstream=True),
     upstream(endpoint="https://s3.example.com/", addressing="virtual-host"),
@@ -309,6 +332,67 @@ FAULTS: tuple[tuple[dict[str, Any], str, str], ...] = (
         "rules[0].mode",
         "never cross a connection that is not TLS",
     ),
+    (rule(CSE, wrapping_key=None), "rules[0].wrapping_key", "must be set for mode cse"),
+    (rule(CSE, wrapping_key="nope"), "rules[0].wrapping_key", "'nope' is not an entry of wrapping_keys"),
+    (rule(wrapping_key="w"), "rules[0].wrapping_key", "no meaning for mode sse-kms"),
+    (rule(SSE_C, existing="plaintext"), "rules[0].existing", "no meaning for mode sse-c"),
+    (rule(CSE, existing="all"), "rules[0].existing", "'none' or 'plaintext'"),
+    (rule(CSE, customer_key="k"), "rules[0].customer_key", "no meaning for mode cse"),
+    (rule(CSE, kms_key_arn=KEY_ARN), "rules[0].kms_key_arn", "no meaning for mode cse"),
+    # wrapping keys, data keys, staging
+    (wrapping_key(provider="lokal"), "wrapping_keys.w.provider", "must be 'local'"),
+    (wrapping_key(provider=None), "wrapping_keys.w.provider", "must be 'local'"),
+    (wrapping_key(keyring="k.json"), "wrapping_keys.w.keyring", "absolute path"),
+    (wrapping_key(keyring=None), "wrapping_keys.w.keyring", "must be a text"),
+    (wrapping_key(key_id="a b"), "wrapping_keys.w.key_id", "a key id has"),
+    (wrapping_key(key_id=""), "wrapping_keys.w.key_id", "a key id has"),
+    (wrapping_key(key="x"), "wrapping_keys.w.key", "unknown option; did you mean 'key_id'?"),
+    (minimal(wrapping_keys={"a/b": WRAPPING_KEY}), "wrapping_keys.a/b", "a name has"),
+    (minimal(wrapping_keys=[WRAPPING_KEY]), "wrapping_keys", "group of names"),
+    (minimal(data_keys={"maximum_age_seconds": 0}), "data_keys.maximum_age_seconds", "greater than 0"),
+    (minimal(data_keys={"maximum_messages": 0}), "data_keys.maximum_messages", "at least 1"),
+    (minimal(data_keys={"maximum_bytes": 1.5}), "data_keys.maximum_bytes", "whole number"),
+    *(
+        (staging(location), "staging.location", "file:///absolute/directory or s3://bucket/prefix")
+        for location in (
+            "",
+            "/staging",
+            "file:",
+            "file:///",
+            "file:/",
+            "file://host/dir",
+            "file:///a?b",
+            "file:///a#b",
+            "file:///a%00b",
+            "s3://",
+            "s3://B",
+            "s3://b",
+            "s3://bucket/a b",
+            "s3://bucket/ä",
+            "s3:/bucket/a",
+            "https://host/x",
+            "s3://[",
+        )
+    ),
+    (staging("s3://bucket"), "staging.upstream_credentials", "must be set for an s3:// location"),
+    (
+        staging("file:///x", upstream_credentials={"kind": "environment"}),
+        "staging.upstream_credentials",
+        "for s3:// only",
+    ),
+    (
+        staging("s3://bucket", upstream_credentials={"kind": "environment"}, maximum_age_seconds=1),
+        "staging.maximum_age_seconds",
+        "at least 60",
+    ),
+    (
+        staging(
+            "s3://bucket",
+            upstream_credentials={"kind": "static", "access_key_id": "AKID", "secret_access_key": "vault:v/m/p#f"},
+        ),
+        "staging.upstream_credentials.secret_access_key",
+        "'v' is not an entry of vaults",
+    ),
     # the rest
     (minimal(admin={"port": -1}), "admin.port", "at least 0"),
     (minimal(limits={"maximum_header_bytes": 10}), "limits.maximum_header_bytes", "at least 1024"),
@@ -382,6 +466,10 @@ SECRET = "zqjXsecretXzqj"
         vault(token=SECRET),
         vault(address=SECRET),
         rule(kms_key_arn=SECRET),
+        wrapping_key(keyring=SECRET),
+        wrapping_key(provider=SECRET),
+        wrapping_key(key_id=f"{SECRET} "),
+        staging(SECRET),
         rule(mode=SECRET),
         minimal(listeners=SECRET),
         minimal(limits={"maximum_connections": SECRET}),

@@ -11,6 +11,7 @@ from gateway.config.load import check_config
 from gateway.config.model import Config
 from gateway.config.resolve import resolve, vault_settings
 from gateway.errors import ConfigError, KeyUnavailable
+from gateway.keys.keyring_editing import add_key
 from gateway.keys.vault_settings import AppRoleAuth, TokenAuth, VaultSettings
 from gateway.upstream.credentials import AssumedRoleCredentials, DefaultChainCredentials
 from lab.openbao import OpenBao
@@ -131,6 +132,55 @@ async def test_every_missing_secret_is_told_at_once(monkeypatch: pytest.MonkeyPa
         "identities[1].session_token",
         "identities[2].upstream_credentials.base.secret_access_key",
         "identities[2].upstream_credentials.external_id",
+    ]
+
+
+async def test_wrapping_keys_and_staging(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("S", "secret")
+    keyring = tmp_path / "keyring.json"
+    for key_id in ("one", "two"):
+        add_key(keyring, key_id)
+    local = {"provider": "local", "keyring": str(keyring)}
+    static = {"kind": "static", "access_key_id": "AKIDSTAGING", "secret_access_key": "env:S"}
+    resolved = await resolve(
+        config_of(
+            identity("a", "env:S", {"kind": "default-chain"}),
+            wrapping_keys={"newest": local, "first": {**local, "key_id": "one"}},
+            staging={"location": "s3://bucket", "upstream_credentials": static},
+        )
+    )
+    newest, first = resolved.wrapping_keys["newest"], resolved.wrapping_keys["first"]
+    try:
+        assert (newest.current, first.current) == ("local:two", "local:one")
+        data_key = await first.generate()
+        assert (await newest.unwrap("local:one", data_key.wrapped)).reveal() == data_key.key.reveal()
+        assert resolved.staging_credentials is not None
+        assert (await resolved.staging_credentials.current()).access_key_id == "AKIDSTAGING"
+    finally:
+        await resolved.aclose()
+    assert not newest.handles("local:two")
+
+
+async def test_keyrings_that_can_not_be_used_are_told_with_the_other_faults(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("MISSING", raising=False)
+    keyring = tmp_path / "keyring.json"
+    add_key(keyring, "one")
+    with pytest.raises(ConfigError) as caught:
+        await resolve(
+            config_of(
+                identity("a", "env:MISSING", {"kind": "default-chain"}),
+                wrapping_keys={
+                    "gone": {"provider": "local", "keyring": "/nowhere/k"},
+                    "other": {"provider": "local", "keyring": str(keyring), "key_id": "two"},
+                },
+            )
+        )
+    assert sorted(caught.value.faults) == [
+        "identities[0].secret_access_key: env:MISSING is not set or empty",
+        "wrapping_keys.gone: /nowhere/k: No such file or directory",
+        "wrapping_keys.other: the keyring has no key 'two'",
     ]
 
 

@@ -179,6 +179,7 @@ def test_sealed_objects() -> None:
     metrics.staging("put", 50)
     metrics.staging("get", 50)
     metrics.staging("swept")
+    metrics.staging_swept(2)
     keys: DataKeyObserver = metrics
     keys.data_key_lookup("seal", hit=True)
     keys.data_key_evicted("bytes")
@@ -195,7 +196,7 @@ def test_sealed_objects() -> None:
         ("staged_bytes_total", {}, 50),
         ("staging_total", {"operation": "put"}, 1),
         ("staging_total", {"operation": "get"}, 1),
-        ("staging_total", {"operation": "swept"}, 1),
+        ("staging_total", {"operation": "swept"}, 3),
         ("data_key_cache_total", {"operation": "seal", "result": "hit"}, 1),
         ("data_key_cache_total", {"operation": "open", "result": "hit"}, 0),
         ("data_key_evictions_total", {"reason": "bytes"}, 1),

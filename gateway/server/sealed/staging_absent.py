@@ -1,0 +1,44 @@
+"""The staging store of a gateway that has no wrapping keys: it can not seal, so it has nothing to keep."""
+
+from gateway.errors import UpstreamUnavailable
+from gateway.server.sealed.staging import Draft, StagedPart, StagedUpload
+
+
+class AbsentStaging:
+    """Keeps nothing; see :class:`~gateway.server.sealed.staging.Staging`."""
+
+    async def draft(self, upload: StagedUpload, part_number: int, size: int) -> Draft:
+        """Refuse."""
+        del upload, part_number, size
+        raise _absent()
+
+    async def part(self, upload: StagedUpload, part_number: int, etag: str) -> StagedPart | None:
+        """Nothing."""
+        del upload, part_number, etag
+        return None
+
+    async def note_own(self, upload: StagedUpload, part_number: int, etag: str) -> None:
+        """Refuse."""
+        del upload, part_number, etag
+        raise _absent()
+
+    async def own_parts(self, upload: StagedUpload) -> frozenset[str]:
+        """None."""
+        del upload
+        return frozenset()
+
+    async def clear(self, upload: StagedUpload) -> None:
+        """Do nothing."""
+        del upload
+
+    async def sweep(self, maximum_age_seconds: float) -> int:
+        """Do nothing."""
+        del maximum_age_seconds
+        return 0
+
+    async def aclose(self) -> None:
+        """Do nothing."""
+
+
+def _absent() -> UpstreamUnavailable:
+    return UpstreamUnavailable("the configuration has no wrapping keys, so nothing can be sealed")
