@@ -1,0 +1,208 @@
+"""The part lists of multipart uploads: what CompleteMultipartUpload names, and what ListParts answers.
+
+Source: Amazon S3 API Reference, CompleteMultipartUpload and ListParts.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Final
+from xml.etree.ElementTree import Element
+
+from gateway.errors import S3Error
+from gateway.s3.xml import NAMESPACE, local_name, parse_xml
+from gateway.s3.xml_edit import Change, Leaf, Removed, apply_changes, edit_text, escape_text, scan
+
+MAX_PARTS: Final = 10_000
+#: Depth of a part's own fields: root, part, field.
+_FIELD_DEPTH: Final = 3
+#: What the root of a ListParts answer says of the upload's checksums.
+_UPLOAD_CHECKSUM: Final = frozenset({"ChecksumAlgorithm", "ChecksumType"})
+
+
+@dataclass(frozen=True, slots=True)
+class NamedPart:
+    """A part as CompleteMultipartUpload names it.
+
+    Attributes:
+        number: 1 to 10,000.
+        etag: its ETag as written, quotes included if there were any.
+    """
+
+    number: int
+    etag: str
+
+    @property
+    def bare_etag(self) -> str:
+        """The ETag without quotes: clients send it in both ways."""
+        return self.etag.strip('"')
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPart:
+    """A part as the server lists it.
+
+    Attributes:
+        number: 1 to 10,000.
+        etag: its ETag, quotes included.
+        stored_bytes: its stored size.
+    """
+
+    number: int
+    etag: str
+    stored_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class PartsPage:
+    """One answer to ListParts.
+
+    Attributes:
+        parts: the parts in ascending order.
+        next_marker: the ``part-number-marker`` of the next page, or None when this is the last one.
+    """
+
+    parts: tuple[StoredPart, ...]
+    next_marker: str | None
+
+
+def parse_part_number(text: str) -> int:
+    """A part number.
+
+    Raises:
+        S3Error: InvalidArgument, in S3's words.
+    """
+    if not (text.isascii() and text.isdigit() and len(text) <= 5 and 1 <= int(text) <= MAX_PARTS):
+        raise S3Error(
+            "InvalidArgument",
+            f"Part number must be an integer between 1 and {MAX_PARTS}, inclusive",
+            details=(("ArgumentName", "partNumber"), ("ArgumentValue", text)),
+        )
+    return int(text)
+
+
+def parse_completion(body: bytes) -> tuple[NamedPart, ...]:
+    """The parts that a CompleteMultipartUpload document names, at least one, numbers ascending.
+
+    Checksums of parts are not looked at: they were verified when the parts were uploaded.
+
+    Raises:
+        S3Error: MalformedXML, InvalidPartOrder or InvalidArgument.
+    """
+    root = parse_xml(body)
+    if local_name(root) != "CompleteMultipartUpload":
+        raise _malformed()
+    parts = tuple(_named_part(element) for element in root)
+    if not 1 <= len(parts) <= MAX_PARTS:
+        raise _malformed()
+    if any(after.number <= before.number for before, after in pairwise(parts)):
+        raise S3Error(
+            "InvalidPartOrder",
+            "The list of parts was not in ascending order. Parts must be ordered by part number.",
+        )
+    return parts
+
+
+def render_completion(parts: Iterable[tuple[int, str]]) -> bytes:
+    """The document of a CompleteMultipartUpload request.
+
+    Args:
+        parts: number and ETag of each part, in order.
+    """
+    listed = "".join(
+        f"<Part><PartNumber>{number}</PartNumber><ETag>{escape_text(etag)}</ETag></Part>" for number, etag in parts
+    )
+    return f'<CompleteMultipartUpload xmlns="{NAMESPACE}">{listed}</CompleteMultipartUpload>'.encode()
+
+
+def parse_parts(body: bytes) -> PartsPage:
+    """An answer to ListParts.
+
+    Raises:
+        S3Error: InternalError when it is not one.
+    """
+    try:
+        root = parse_xml(body)
+        parts = tuple(
+            StoredPart(
+                number=int(element.findtext("{*}PartNumber") or ""),
+                etag=(element.findtext("{*}ETag") or "").strip(),
+                stored_bytes=int(element.findtext("{*}Size") or ""),
+            )
+            for element in root.iterfind("{*}Part")
+        )
+    except (S3Error, ValueError) as error:
+        raise S3Error("InternalError", "The upstream server's list of parts could not be read.") from error
+    truncated = (root.findtext("{*}IsTruncated") or "").strip() == "true"
+    if not truncated:
+        return PartsPage(parts, None)
+    marker = (root.findtext("{*}NextPartNumberMarker") or "").strip()
+    return PartsPage(parts, marker or (str(parts[-1].number) if parts else None))
+
+
+def show_parts(
+    body: bytes, *, upload_id: str, is_hidden: Callable[[StoredPart], bool], shown_size: Callable[[int], int | None]
+) -> bytes:
+    """An answer to ListParts as a client sees it: without checksums, for they are those of stored bytes.
+
+    Args:
+        body: the server's answer.
+        upload_id: the upload id that the client knows.
+        is_hidden: whether a part is not shown.
+        shown_size: the size to show for a stored size; None leaves it.
+
+    Raises:
+        S3Error: InternalError when it is not such an answer.
+    """
+    hidden = [is_hidden(part) for part in parse_parts(body).parts]
+    index = -1
+    changes: list[Change] = []
+
+    def on_start(path: list[str]) -> None:
+        nonlocal index
+        index += len(path) == _FIELD_DEPTH - 1 and path[1] == "Part"
+
+    def on_leaf(leaf: Leaf) -> None:
+        if len(leaf.path) == _FIELD_DEPTH and leaf.path[1] == "Part":
+            change = Removed.ELEMENT if hidden[index] else _shown_field(leaf, shown_size)
+        elif leaf.path[1:] == ("UploadId",):
+            change = upload_id
+        else:
+            change = Removed.ELEMENT if leaf.path[-1] in _UPLOAD_CHECKSUM else None
+        if change is not None:
+            changes.append((leaf, change))
+
+    scan(body, on_leaf, on_start)
+    shown = apply_changes(body, changes)
+    # A part that lost all its fields is an element without children by now.
+    return edit_text(shown, lambda path, _text: Removed.ELEMENT if path[1:] == ("Part",) else None)
+
+
+def _shown_field(leaf: Leaf, shown_size: Callable[[int], int | None]) -> str | Removed | None:
+    name = leaf.path[-1]
+    if name.startswith("Checksum"):
+        return Removed.ELEMENT
+    size = shown_size(int(leaf.text)) if name == "Size" else None
+    return None if size is None else str(size)
+
+
+def _named_part(element: Element) -> NamedPart:
+    if local_name(element) != "Part":
+        raise _malformed()
+    fields: dict[str, str] = {}
+    for child in element:
+        name = local_name(child)
+        if name in fields or len(child):
+            raise _malformed()
+        fields[name] = (child.text or "").strip()
+    number, etag = fields.get("PartNumber", ""), fields.get("ETag", "")
+    if not number or not etag:
+        raise _malformed()
+    return NamedPart(parse_part_number(number), etag)
+
+
+def _malformed() -> S3Error:
+    return S3Error(
+        "MalformedXML",
+        "The XML you provided was not well-formed or did not validate against our published schema",
+    )
