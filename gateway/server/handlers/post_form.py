@@ -16,7 +16,6 @@ from gateway.server.client_body import accept_body
 from gateway.server.exchange import Exchange
 from gateway.server.form_body import FormBody
 from gateway.server.handlers.call import Call
-from gateway.server.handlers.upload_body import object_data
 from gateway.server.handlers.write import put_data
 from gateway.server.respond import forwarded_answer_headers
 from gateway.server.services import Services
@@ -53,7 +52,7 @@ async def post_object(
     authorized = authorize(verified, services.rules)
     exchange.note_authorized(authorized)
     call = Call(http, authorized, services, exchange)
-    return await put_data(call, await object_data(call, body.pieces()), lambda answer: _succeed(call, upload, answer))
+    return await put_data(call, lambda answer: _succeed(call, upload, answer), body.pieces())
 
 
 async def _succeed(call: Call, upload: PostUpload, answer: UpstreamResponse) -> web.StreamResponse:
