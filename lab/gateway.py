@@ -13,6 +13,7 @@ from lab.certificates import CertificateAuthority
 from lab.openbao import OpenBao
 from lab.process import ServerProcess, accepts_connections, free_ports
 from lab.s3_server import REGION, Credentials, S3Client, S3Server, s3_client
+from lab.sealing import sealing_options
 
 _START_SECONDS = 60
 _STORE_SECRET = "SEALGATE_LAB_STORE_SECRET"
@@ -42,6 +43,7 @@ class Gateway:
         rules: Sequence[Options],
         vault: OpenBao | None = None,
         customer_keys: Mapping[str, str] | None = None,
+        sealing: Path | None = None,
         options: Options | None = None,
         credentials: Credentials | None = None,
         name: str = "gateway",
@@ -55,6 +57,8 @@ class Gateway:
             rules: the encryption rules as the configuration file has them.
             vault: a started vault, when a rule needs one.
             customer_keys: path in the vault's ``secret`` mount of each customer key.
+            sealing: a directory with a keyring and a staging store, for rules of mode ``cse``; made when it is not
+                there. Gateways with the same one open each other's objects.
             options: sections that are merged into the configuration.
             credentials: what clients sign with; made up when None.
             name: for the log.
@@ -106,6 +110,8 @@ class Gateway:
         if vault is not None:
             document |= _vault_sections(vault, customer_keys or {})
             environment[_VAULT_TOKEN] = _vault_token(vault, customer_keys or {})
+        if sealing is not None:
+            document |= sealing_options(sealing)
         self.config_file = directory / f"{name}.yaml"
         # JSON is YAML, and quotes what needs quoting.
         self.config_file.write_text(json.dumps(_merged(document, options or {}), indent=2))

@@ -20,6 +20,7 @@ from lab.gateway import Gateway
 from lab.openbao import OpenBao
 from lab.process import wait_until
 from lab.s3_server import S3Client, S3Server
+from lab.sealing import WRAPPING_KEY
 from tests.e2e.wire import Answer, ask
 
 #: The encryptions that an object can have, by the last part of its bucket's name.
@@ -27,13 +28,18 @@ NONE, SSE_S3, SSE_KMS, SSE_C, DERIVED = "none", "sse-s3", "sse-kms", "sse-c", "d
 ENCRYPTIONS = (NONE, SSE_S3, SSE_KMS, SSE_C, DERIVED)
 #: Further buckets: rules that override clients, and an encryption that the store may not know.
 ENFORCED_S3, ENFORCED_KMS, ENFORCED_C, DSSE = "enforced-s3", "enforced-kms", "enforced-c", "dsse"
+#: Objects that the gateway seals itself; in the last one plaintext may exist beside them.
+CSE, ENFORCED_CSE, CSE_PLAINTEXT = "cse", "enforced-cse", "cse-plaintext"
 CONTEXT = {"department": "e2e"}
+
+_FURTHER = (ENFORCED_S3, ENFORCED_KMS, ENFORCED_C, DSSE, CSE, ENFORCED_CSE, CSE_PLAINTEXT)
 
 
 class Stage:
     """A running gateway with its buckets.
 
     Attributes:
+        sealing: where the keyring is that the gateway seals with.
         client: boto3 through the gateway.
         direct: boto3 straight to the store.
     """
@@ -48,6 +54,7 @@ class Stage:
         prefix: str,
         options: Mapping[str, Any] | None = None,
         key_path: str | None = None,
+        sealing: Path | None = None,
         name: str = "gateway",
     ) -> None:
         self.store = store
@@ -56,6 +63,7 @@ class Stage:
         self.key_path = key_path or f"s3/{prefix}"
         if key_path is None:
             self.rotate()
+        self.sealing = sealing or directory / "sealing"
         self.gateway = Gateway(
             directory,
             authority,
@@ -63,6 +71,7 @@ class Stage:
             rules=self._rules(),
             vault=vault,
             customer_keys={"lab": self.key_path},
+            sealing=self.sealing,
             options=options,
             name=name,
         )
@@ -71,7 +80,7 @@ class Stage:
 
     def start(self) -> None:
         """Make the buckets and start the gateway."""
-        for encryption in (*ENCRYPTIONS, ENFORCED_S3, ENFORCED_KMS, ENFORCED_C, DSSE):
+        for encryption in (*ENCRYPTIONS, *_FURTHER):
             with contextlib.suppress(ClientError):  # a second stage over the same buckets
                 self.direct.create_bucket(Bucket=self.bucket(encryption))
         self.gateway.start()
@@ -81,6 +90,7 @@ class Stage:
         named = {"kms_key_arn": key_id} if ":key/" in key_id else {"kms_key_name": bare_key_id(key_id)}
         kms: dict[str, Any] = {"mode": "sse-kms", **named}
         customer: dict[str, Any] = {"mode": "sse-c", "customer_key": "lab"}
+        sealed: dict[str, Any] = {"mode": "cse", "wrapping_key": WRAPPING_KEY}
         rules: dict[str, dict[str, Any]] = {
             NONE: {"mode": "none"},
             SSE_S3: {"mode": "sse-s3"},
@@ -91,6 +101,9 @@ class Stage:
             ENFORCED_KMS: kms | {"enforce": True},
             ENFORCED_C: customer | {"enforce": True},
             DSSE: kms | {"mode": "dsse-kms"},
+            CSE: sealed,
+            ENFORCED_CSE: sealed | {"enforce": True},
+            CSE_PLAINTEXT: sealed | {"existing": "plaintext"},
         }
         written = [{"name": name, "buckets": [self.bucket(name)], **rule} for name, rule in rules.items()]
         return [*written, {"name": "rest", "buckets": ["*"], "mode": "none"}]

@@ -34,7 +34,14 @@ def twins(
     """Two gateways with the same rules before the same store."""
     first = Stage(lab_directory / "twin-a", authority, seaweed, openbao, prefix="e2e-twins")
     second = Stage(
-        lab_directory / "twin-b", authority, seaweed, openbao, prefix="e2e-twins", key_path=first.key_path, name="twin"
+        lab_directory / "twin-b",
+        authority,
+        seaweed,
+        openbao,
+        prefix="e2e-twins",
+        key_path=first.key_path,
+        sealing=first.sealing,
+        name="twin",
     )
     for stage in (first, second):
         stage.start()
