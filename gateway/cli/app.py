@@ -54,9 +54,10 @@ def doctor_command(
     *,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
-    """Try everything that the gateway needs: files, secrets, vaults, upstream, credentials, buckets, clocks.
+    """Try everything that the gateway needs: files, secrets, vaults, keys, upstream, credentials, buckets, clocks.
 
-    Nothing is written anywhere. Exit status 1: something does not work.
+    Nothing is left behind: what is written to the staging store is removed again. Exit status 1: something does not
+    work.
     """
     raise typer.Exit(doctor.run(config, as_json=as_json))
 

@@ -1,4 +1,4 @@
-"""``sealgate doctor``: tries everything that the gateway needs, changes nothing, and says what to do."""
+"""``sealgate doctor``: tries everything that the gateway needs, leaves nothing behind, and says what to do."""
 
 import asyncio
 import json
@@ -15,12 +15,13 @@ from rich.text import Text
 from gateway.cli.bucket_checks import bucket_findings
 from gateway.cli.file_checks import file_findings
 from gateway.cli.findings import Finding, Severity, failure, ok, skipped
+from gateway.cli.sealing_checks import staging_findings, wrapping_key_findings
 from gateway.cli.upstream_checks import UpstreamCheck
 from gateway.cli.vault_checks import vault_findings
 from gateway.config.build import encryption_rules
 from gateway.config.load import load_config
 from gateway.config.model import Config
-from gateway.config.resolve import resolve
+from gateway.config.resolve import Resolved, resolve
 from gateway.errors import ConfigError, GatewayError
 from gateway.observe.log import LogSettings, configure_logging
 
@@ -61,6 +62,8 @@ async def diagnose(config: Config) -> AsyncIterator[Finding]:
         yield finding
     async for finding in vault_findings(config):
         yield finding
+    async for finding in wrapping_key_findings(config):
+        yield finding
     try:
         resolved = await resolve(config)
     except ConfigError as error:
@@ -69,20 +72,28 @@ async def diagnose(config: Config) -> AsyncIterator[Finding]:
     except GatewayError as error:
         yield failure("secrets", str(error))
     else:
-        try:
-            yield ok("secrets", "every reference was resolved")
-            async with UpstreamCheck(config, resolved.upstream_credentials) as upstream:
-                async for finding in upstream.findings():
-                    yield finding
-                async for finding in bucket_findings(upstream, encryption_rules(config)):
-                    yield finding
-        except ConfigError as error:
-            for fault in error.faults:
-                yield failure("upstream", fault)
-        finally:
-            await resolved.aclose()
+        async for finding in _resolved_findings(config, resolved):
+            yield finding
         return
     yield skipped("upstream", "was not asked, because secrets are missing")
+
+
+async def _resolved_findings(config: Config, resolved: Resolved) -> AsyncIterator[Finding]:
+    """What can be tried once every secret is known."""
+    try:
+        yield ok("secrets", "every reference was resolved")
+        async with UpstreamCheck(config, resolved.upstream_credentials) as upstream:
+            async for finding in upstream.findings():
+                yield finding
+            async for finding in bucket_findings(upstream, encryption_rules(config)):
+                yield finding
+        async for finding in staging_findings(config, resolved):
+            yield finding
+    except ConfigError as error:
+        for fault in error.faults:
+            yield failure("upstream", fault)
+    finally:
+        await resolved.aclose()
 
 
 async def _collected(config: Config) -> list[Finding]:

@@ -4,6 +4,7 @@ Only findings that somebody should act on are told; what is well is silent.
 """
 
 import os
+import stat
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -12,6 +13,8 @@ from gateway.cli.certificates import authority_findings, host_names, listener_fi
 from gateway.cli.findings import Finding, failure, warning
 from gateway.config.listeners import HttpsListener, PlainHttpLoopback
 from gateway.config.model import Config
+from gateway.config.resolve import open_wrapping_key
+from gateway.config.sealing import WrappingKey
 from gateway.config.understood import join, references_in, sections_of
 from gateway.errors import ConfigError
 from gateway.keys.secret_reference import FileReference, SecretReference, VaultReference, resolve_local
@@ -42,6 +45,10 @@ def file_findings(config: Config, now: datetime) -> Iterator[Finding]:
                 yield failure(
                     f"{path}.unix_socket", f"the directory {directory} does not exist or can not be written to"
                 )
+        elif isinstance(section, WrappingKey):
+            yield from _wrapping_key_findings(path, section)
+    if config.wrapping_keys and config.staging.directory is not None:
+        yield from _staging_findings(Path(config.staging.directory))
     yield from _wildcard_findings(config)
 
 
@@ -55,6 +62,26 @@ def _reference_findings(path: str, reference: SecretReference) -> Iterator[Findi
         return
     if isinstance(reference, FileReference):
         yield from readable_by_others(path, reference.path)
+
+
+def _wrapping_key_findings(path: str, options: WrappingKey) -> Iterator[Finding]:
+    try:
+        open_wrapping_key(options)
+    except ConfigError as error:
+        yield from (failure(path, fault) for fault in error.faults)
+
+
+def _staging_findings(directory: Path) -> Iterator[Finding]:
+    """A directory that is there, or can be made when the gateway starts."""
+    path = "staging.location"
+    if not directory.exists():
+        above = next(parent for parent in directory.parents if parent.exists())
+        if not above.is_dir() or not os.access(above, os.W_OK | os.X_OK):
+            yield failure(path, f"{directory} does not exist and can not be made in {above}")
+    elif not directory.is_dir() or not os.access(directory, os.R_OK | os.W_OK | os.X_OK):
+        yield failure(path, f"{directory} is not a directory that can be written to")
+    elif directory.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+        yield failure(path, f"{directory} is open to other users", f"chmod 0700 {directory}")
 
 
 def _wildcard_findings(config: Config) -> Iterator[Finding]:

@@ -1,5 +1,6 @@
 """``sealgate check-config`` as a user runs it: every fault at once, status 1, no secret."""
 
+import base64
 import datetime
 import json
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from cryptography.x509.oid import NameOID
 from typer.testing import CliRunner, Result
 
 from gateway.cli.app import app
+from gateway.keys.keyring_editing import add_key
 from lab.certificates import CertificateAuthority, CertificateFiles
 
 NOW = datetime.datetime.now(datetime.UTC)
@@ -246,6 +248,66 @@ def test_authorities(check: Check, files: CertificateFiles, tmp_path: Path) -> N
     result = check(listener={"client_certificates": "required", "client_ca": str(bundle)})
     assert result.exit_code == 0
     assert "warning: listeners.https[0].client_ca: every authority in it has expired" in result.stderr
+
+
+CSE_RULES = [
+    {"name": "c", "buckets": ["c"], "mode": "cse", "wrapping_key": "w"},
+    {"name": "rest", "buckets": ["*"], "mode": "sse-s3"},
+]
+
+
+@pytest.fixture
+def keyring(tmp_path: Path) -> Path:
+    file = tmp_path / "keyring.json"
+    add_key(file, "one")
+    return file
+
+
+def sealing(file: Path, staging: Path, **options: Any) -> dict[str, Any]:
+    return {
+        "rules": CSE_RULES,
+        "wrapping_keys": {"w": {"provider": "local", "keyring": str(file), **options}},
+        "staging": {"location": staging.as_uri()},
+    }
+
+
+def test_keyring(check: Check, keyring: Path, tmp_path: Path) -> None:
+    staging = tmp_path / "staging"
+    assert check(**sealing(keyring, staging)).output.endswith("no faults\n")
+    for options, part in (({"key_id": "two"}, "the keyring has no key 'two'"), ({"keyring": "/nowhere"}, "No such")):
+        result = check(**sealing(keyring, staging, **options))
+        assert result.exit_code == 1
+        assert "wrapping_keys.w: " in result.stderr
+        assert part in result.stderr
+    keyring.chmod(0o644)
+    result = check(**sealing(keyring, staging))
+    assert "chmod 0600" in result.stderr
+    assert result.exit_code == 1
+    keyring.chmod(0o600)
+    key = base64.b64encode(bytes(range(32))).decode()
+    document = json.loads(keyring.read_text())
+    document["keys"][0]["key"] = key
+    keyring.write_text(json.dumps(document))
+    result = check(**sealing(keyring, staging))
+    assert "keys[0] can not be used: its bytes follow a pattern" in result.stderr
+    assert key not in result.output
+
+
+def test_staging_directory(check: Check, keyring: Path, tmp_path: Path) -> None:
+    """It may be missing where it can be made; when it is there, it is private."""
+    staging = tmp_path / "staging"
+    staging.mkdir(mode=0o700)
+    assert check(**sealing(keyring, staging)).exit_code == 0
+    staging.chmod(0o750)
+    result = check(**sealing(keyring, staging))
+    assert result.exit_code == 1
+    assert "staging.location: " in result.stderr
+    assert f"chmod 0700 {staging}" in result.stderr
+    for place in (keyring, keyring / "below"):
+        result = check(**sealing(keyring, place))
+        assert result.exit_code == 1
+        assert "staging.location: " in result.stderr
+    assert check(staging={"location": (keyring / "below").as_uri()}).exit_code == 0, "nothing is sealed"
 
 
 def test_bucket_domains_need_a_wildcard_certificate(check: Check) -> None:

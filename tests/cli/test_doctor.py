@@ -18,6 +18,9 @@ from gateway.cli.app import app
 from gateway.cli.doctor import diagnose
 from gateway.cli.findings import Finding
 from gateway.config.load import check_config
+from gateway.keys.keyring_editing import add_key
+from gateway.keys.local import LocalKeyProvider
+from gateway.redact import SecretBytes
 from lab.certificates import CertificateAuthority
 from lab.openbao import OpenBao
 from lab.process import free_port
@@ -108,6 +111,66 @@ def test_all_is_well(document: Document, seaweed: SeaweedFS, tmp_path: Path, sec
     assert table.exit_code == 0
     assert "customer_keys.k" in table.stdout
     assert not [secret for secret in secrets if secret in table.output or secret in str(found)]
+
+
+@pytest.fixture
+def sealing(document: Document, tmp_path: Path) -> Document:
+    """The same with a wrapping key and a staging directory."""
+    add_key(tmp_path / "keyring.json", "one")
+    return {
+        **document,
+        "wrapping_keys": {"w": {"provider": "local", "keyring": str(tmp_path / "keyring.json")}},
+        "staging": {"location": (tmp_path / "staging").as_uri()},
+        "rules": [{"name": "sealed", "buckets": ["sealed"], "mode": "cse", "wrapping_key": "w"}, REST],
+    }
+
+
+def test_wrapping_key_and_staging_directory(sealing: Document, tmp_path: Path) -> None:
+    """Both are really used, and nothing is left behind."""
+    found = findings_of(sealing, tmp_path, status=0)
+    assert (found["wrapping_keys.w"]["severity"], found["staging"]["severity"]) == ("ok", "ok")
+    assert "local:one" in found["wrapping_keys.w"]["message"]
+    assert not [path for path in (tmp_path / "staging").rglob("*") if path.is_file()]
+
+
+def test_wrapping_key_that_can_not_be_used(sealing: Document, tmp_path: Path) -> None:
+    (tmp_path / "keyring.json").chmod(0o640)
+    found = findings_of(sealing, tmp_path, status=1)
+    assert found["wrapping_keys.w"]["severity"] == "failure"
+    assert "chmod 0600" in found["wrapping_keys.w"]["message"]
+
+
+async def test_wrapping_key_that_unwraps_something_else(sealing: Document, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def unwrap(self: LocalKeyProvider, wrapping_key: str, wrapped: bytes) -> SecretBytes:
+        return SecretBytes(bytes(32))
+
+    monkeypatch.setattr(LocalKeyProvider, "unwrap", unwrap)
+    found = {finding.subject: finding async for finding in diagnose(check_config(sealing))}
+    assert found["wrapping_keys.w"].severity == "failure"
+
+
+def in_a_bucket(document: Document, bucket: str) -> Document:
+    credentials = document["identities"][0]["upstream_credentials"]
+    return {**document, "staging": {"location": f"s3://{bucket}/a/b", "upstream_credentials": credentials}}
+
+
+def test_staging_bucket(sealing: Document, seaweed: SeaweedFS, tmp_path: Path) -> None:
+    client = seaweed.client()
+    client.create_bucket(Bucket="doctor-staging")
+    found = findings_of(in_a_bucket(sealing, "doctor-staging"), tmp_path, status=0)
+    assert found["staging"]["message"] == "s3://doctor-staging/a/b: a part was written, read back and removed"
+    assert "Contents" not in client.list_objects_v2(Bucket="doctor-staging")
+
+
+def test_staging_bucket_that_does_not_work(sealing: Document, tmp_path: Path) -> None:
+    # This store makes a missing bucket for whoever may; other credentials may not.
+    stranger = in_a_bucket(sealing, "doctor-nowhere")
+    stranger["staging"]["upstream_credentials"] = {
+        "kind": "static", "access_key_id": "AKIDSTRANGER", "secret_access_key": "env:DOCTOR_CLIENT",
+    }  # fmt: skip
+    found = findings_of(stranger, tmp_path, status=1)
+    assert found["staging"]["severity"] == "failure"
+    assert "s3://doctor-nowhere/a/b: " in found["staging"]["message"]
 
 
 def test_faults_of_the_configuration(document: Document, tmp_path: Path) -> None:
