@@ -3,7 +3,8 @@
 #   docker build -t sealgate .
 #   docker run --rm -v ./sealgate.yaml:/etc/sealgate/sealgate.yaml:ro -p 8443:8443 sealgate
 #
-# It writes to /tmp only (metrics of several workers), so the root file system can be read-only with a tmpfs there.
+# It writes to /tmp (metrics of several workers) and, with cse rules, to the staging store in /var/lib/sealgate, so the
+# root file system can be read-only with a tmpfs and a volume there.
 
 FROM python:3.11-slim AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
@@ -26,7 +27,8 @@ RUN /build/tools/bin/pip wheel --no-deps --no-build-isolation --wheel-dir dist .
 
 FROM python:3.11-slim
 RUN useradd --uid 65532 --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin sealgate \
- && mkdir /etc/sealgate
+ && mkdir /etc/sealgate \
+ && install --directory --owner 65532 --group 65532 --mode 0700 /var/lib/sealgate
 COPY --from=build /opt/sealgate /opt/sealgate
 ENV PATH=/opt/sealgate/bin:$PATH PYTHONUNBUFFERED=1
 USER 65532:65532

@@ -1,6 +1,8 @@
 """The deployment files fit the gateway: their configurations load, their ports are opened, their metrics exist."""
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,9 @@ import yaml
 from prometheus_client import CollectorRegistry
 
 from gateway.config.load import load_config
+from gateway.errors import ConfigError
+from gateway.keys.keyring_editing import add_key
+from gateway.keys.local_keyring import read_keyring
 from gateway.observe import families
 
 ROOT = Path(__file__).parents[2]
@@ -56,6 +61,50 @@ def test_the_compose_configuration_loads() -> None:
     assert load_config(DEPLOY / "compose" / "sealgate.yaml").rules
 
 
+def test_the_keyring_in_a_pod_is_a_private_file(tmp_path: Path) -> None:
+    """The init container's own program, run here on other paths: what it copies is what the gateway takes."""
+    path = DEPLOY / "kubernetes" / "client-side.yaml"
+    (options,) = _configuration(path)["wrapping_keys"].values()
+    (copying,) = _pod(path)["initContainers"]
+    secret, keyring = tmp_path / "secret", tmp_path / "keyring"
+    for directory in (secret, keyring):
+        directory.mkdir()
+    add_key(secret / "..data", "one")
+    (secret / "..data").chmod(0o440)
+    (secret / "keyring.json").symlink_to("..data")
+    program = copying["command"][2].replace("/run/secret", str(secret)).replace("/run/keyring", str(keyring))
+    subprocess.run([sys.executable, *copying["command"][1:2], program], check=True)
+    copy = Path(options["keyring"].replace("/run/keyring", str(keyring)))
+    assert read_keyring(copy).current == "one"
+    with pytest.raises(ConfigError, match="symbolic link"):
+        read_keyring(secret / "keyring.json")
+
+
+def test_the_compose_files_of_client_side_encryption_fit() -> None:
+    """What overrides compose.yaml mounts the secrets that its configuration names, and keeps the staging store."""
+    config = load_config(DEPLOY / "compose" / "client-side.yaml")
+    text = (DEPLOY / "compose" / "client-side.compose.yaml").read_text()
+    document = yaml.safe_load(text.replace("!override", ""))
+    service = document["services"]["gateway"]
+    named = set(re.findall(r"/run/secrets/(\S+)", (DEPLOY / "compose" / "client-side.yaml").read_text()))
+    base = yaml.safe_load((DEPLOY / "compose" / "compose.yaml").read_text())
+    assert set(service["secrets"]) == named == set(document["secrets"]) | set(base["secrets"])
+    mounts = dict(volume.split(":")[:2] for volume in service["volumes"])
+    assert mounts == {"./client-side.yaml": "/etc/sealgate/sealgate.yaml", "state": "/var/lib/sealgate"}
+    assert set(document["volumes"]) == {"state"}
+    assert str(config.staging.directory).startswith("/var/lib/sealgate/")
+    assert "/var/lib/sealgate" in (ROOT / "Dockerfile").read_text()
+
+
+def test_the_service_keeps_its_state_private() -> None:
+    unit = (DEPLOY / "systemd" / "sealgate.service").read_text()
+    assert "StateDirectory=sealgate\nStateDirectoryMode=0700\n" in unit
+    profile = load_config(ROOT / "config" / "profiles" / "client-side.yaml")
+    assert str(profile.staging.directory).startswith("/var/lib/sealgate/")
+    assert [key.keyring for key in profile.wrapping_keys.values()] == ["/var/lib/sealgate/keyring.json"]
+    assert "keys new /var/lib/sealgate/keyring.json" in unit
+
+
 @pytest.mark.parametrize("path", KUBERNETES, ids=lambda path: path.name)
 def test_containers_open_the_ports_that_the_gateway_listens_on(path: Path) -> None:
     opened = {port["containerPort"] for port in _container(path)["ports"]}
@@ -65,15 +114,22 @@ def test_containers_open_the_ports_that_the_gateway_listens_on(path: Path) -> No
 
 @pytest.mark.parametrize("path", KUBERNETES, ids=lambda path: path.name)
 def test_every_mount_has_its_volume(path: Path) -> None:
-    assert {mount["name"] for mount in _container(path)["volumeMounts"]} == {v["name"] for v in _pod(path)["volumes"]}
+    pod = _pod(path)
+    containers = [*pod["containers"], *pod.get("initContainers", [])]
+    mounted = {mount["name"] for container in containers for mount in container.get("volumeMounts", [])}
+    assert mounted == {volume["name"] for volume in pod["volumes"]}
 
 
 @pytest.mark.parametrize("path", KUBERNETES, ids=lambda path: path.name)
 def test_containers_have_no_privileges(path: Path) -> None:
-    security = _container(path)["securityContext"]
-    assert security["readOnlyRootFilesystem"] is True
-    assert security["allowPrivilegeEscalation"] is False
-    assert security["capabilities"] == {"drop": ["ALL"]}
+    pod = _pod(path)
+    for container in [*pod["containers"], *pod.get("initContainers", [])]:
+        if not container["image"].startswith("sealgate:"):
+            continue  # the application's own
+        security = container["securityContext"]
+        assert security["readOnlyRootFilesystem"] is True
+        assert security["allowPrivilegeEscalation"] is False
+        assert security["capabilities"] == {"drop": ["ALL"]}
 
 
 def test_compose_publishes_what_the_gateway_listens_on() -> None:
@@ -102,8 +158,9 @@ def test_stopping_waits_longer_than_the_gateway_drains() -> None:
 
 def test_alerts_ask_for_metrics_and_label_values_that_exist() -> None:
     registry = CollectorRegistry()
-    for name in ("RequestFamilies", "EncryptionFamilies", "TransportFamilies", "DependencyFamilies"):
-        getattr(families, name)(registry)
+    for name, family in vars(families).items():
+        if name.endswith("Families"):
+            family(registry)
     counters = {f"{metric.name}_total" for metric in registry.collect() if metric.type == "counter"}
     histograms = {f"{metric.name}_bucket" for metric in registry.collect() if metric.type == "histogram"}
     gauges = {metric.name for metric in registry.collect() if metric.type == "gauge"}
