@@ -96,6 +96,11 @@ def customer_tag(key_md5: str) -> str:
     return hashlib.sha256(b"sse-c:" + key_md5.encode("utf-8", "surrogateescape")).hexdigest()[:8]
 
 
+def wrapping_key_tag(name: str) -> str:
+    """The tag of a wrapping key, by its configured name."""
+    return hashlib.sha256(b"cse:" + name.encode("utf-8", "surrogateescape")).hexdigest()[:8]
+
+
 def parse_upload_id(text: str) -> UploadId:
     """Read an id that a client sent; one without the gateway's suffix is the upstream's own."""
     found = _SUFFIX.search(text)

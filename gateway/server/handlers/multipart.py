@@ -30,6 +30,15 @@ from gateway.server.handlers.upload_body import document, object_data
 from gateway.server.handlers.write import note_written
 from gateway.server.key_ring import ObjectKey
 from gateway.server.respond import buffered, stream
+from gateway.server.sealed.complete import complete_sealed_upload
+from gateway.server.sealed.multipart import (
+    abort_sealed_upload,
+    create_sealed_upload,
+    list_sealed_parts,
+    upload_sealed_part,
+)
+from gateway.server.sealed.upload import is_sealed_upload
+from gateway.server.sealed.write_headers import refuse_marker
 from gateway.server.xml_answer import checked_xml
 from gateway.upstream.body import EmptyBody
 from gateway.upstream.request import UpstreamRequest
@@ -48,6 +57,9 @@ async def create_upload(call: Call) -> web.StreamResponse:
         GatewayError: the vault or the upstream failed, or the answer shows another encryption. No upload is left
             behind.
     """
+    refuse_marker(call.request.raw.headers)
+    if call.authorized.mode is ModeName.CSE:
+        return await create_sealed_upload(call)
     encryption, object_key = await new_object_encryption(call)
     planned = plan(call.authorized, encryption)
     async with call.send(planned) as answer:
@@ -96,6 +108,9 @@ async def upload_part(call: Call) -> web.StreamResponse:
     Raises:
         GatewayError: the body, the vault or the upstream failed, or the encryption was not proven.
     """
+    refuse_foreign_upload(call)
+    if is_sealed_upload(call):
+        return await upload_sealed_part(call)
     body = await object_data(call)
     planned, _ = await plan_for_upload(call)
     planned = planned.adding(body.headers)
@@ -133,7 +148,7 @@ async def plan_for_upload(call: Call) -> tuple[Plan, ObjectKey | None]:
     """
     upload_id = upload_id_of(call.request.query)
     call.exchange.mode = upload_id.mode
-    _refuse_foreign_upload(call, upload_id)
+    refuse_foreign_upload(call)
     object_key = await call.services.key_ring.for_upload(upload_id, call.bucket, call.object_key)
     if object_key is None:
         _require_clients_key(call, upload_id)
@@ -144,20 +159,22 @@ async def plan_for_upload(call: Call) -> tuple[Plan, ObjectKey | None]:
     return plan(call.authorized, encryption, query), object_key
 
 
-def _refuse_foreign_upload(call: Call, upload_id: UploadId) -> None:
+def refuse_foreign_upload(call: Call) -> None:
     """Refuse to continue an upload that did not begin through the gateway, where the rule asks for encryption.
 
     The id of one that did says what its parts have to prove. A bare id was begun directly at the server, or was read
     from ListMultipartUploads; nothing shows how it is encrypted, and some servers store a part under any key that
-    comes.
+    comes. A rule that is enforced, or whose objects are sealed, goes on with its own encryption only: whoever writes
+    another one into an id gets no further.
+
+    Raises:
+        S3Error: NoSuchUpload.
     """
     rule = call.authorized.rule
-    if (
-        call.request.operation in _CONTINUES_UPLOAD
-        and upload_id.mode is ModeName.NONE
-        and rule is not None
-        and rule.mode is not ModeName.NONE
-    ):
+    if call.request.operation not in _CONTINUES_UPLOAD or rule is None or rule.mode is ModeName.NONE:
+        return
+    mode = upload_id_of(call.request.query).mode
+    if mode is ModeName.NONE or (mode is not rule.mode and (rule.enforce or rule.mode is ModeName.CSE)):
         raise S3Error(
             "NoSuchUpload",
             "The specified upload does not exist under this id. Use the upload id that the gateway returned for "
@@ -193,6 +210,9 @@ async def complete_upload(call: Call) -> web.StreamResponse:
     Raises:
         GatewayError: the document, the vault or the upstream failed.
     """
+    refuse_foreign_upload(call)
+    if is_sealed_upload(call):
+        return await complete_sealed_upload(call)
     body = await document(call, MAX_DOCUMENT_BYTES)
     upload_id = upload_id_of(call.request.query)
     planned, object_key = await plan_for_upload(call)
@@ -215,6 +235,9 @@ async def about_upload(call: Call) -> web.StreamResponse:
     Raises:
         GatewayError: the vault or the upstream failed.
     """
+    if is_sealed_upload(call):
+        listing = call.request.operation is Operation.LIST_PARTS
+        return await (list_sealed_parts(call) if listing else abort_sealed_upload(call))
     upload_id = upload_id_of(call.request.query)
     planned, _ = await plan_for_upload(call)
     async with call.send(planned) as answer:
