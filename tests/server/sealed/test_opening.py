@@ -248,10 +248,12 @@ async def fault_of(sealer: Sealer, held: Sealed, *, read: str) -> str:
     except KeyUnavailable:
         return "key"
     except IntegrityError as error:
-        assert bench.counted.faults == [error.fault]
-        assert bench.store.open == 0
-        return str(error.fault)
-    raise AssertionError("the read succeeded")
+        fault = str(error.fault)
+    else:
+        raise AssertionError("the read succeeded")
+    assert bench.counted.faults == [fault]
+    assert bench.store.open == 0
+    return fault
 
 
 async def _read(bench: Bench, held: Sealed, read: str) -> None:
