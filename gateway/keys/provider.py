@@ -5,6 +5,7 @@ A provider wraps data keys under wrapping keys that never leave it. Each wrappin
 wrapping key opens it, and new objects can use another one meanwhile.
 """
 
+import re
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -15,6 +16,8 @@ from gateway.redact import SecretBytes
 DATA_KEY_BYTES = 32
 #: What an envelope has room for: the URI of the wrapping key and the wrapped data key together. Source: docs/format.md.
 MAX_WRAPPING_BYTES = 436
+
+_URI = re.compile(r"[\x21-\x7e]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +44,11 @@ class DataKey:
                 f"{DATA_KEY_BYTES}",
                 code="InvalidArgument",
             )
-        size = len(self.wrapping_key.encode("utf-8", "surrogateescape")) + len(self.wrapped)
+        if not _URI.fullmatch(self.wrapping_key):
+            raise KeyUnavailable(
+                f"the URI of wrapping key {self.wrapping_key!r} is not visible ASCII", code="InvalidArgument"
+            )
+        size = len(self.wrapping_key) + len(self.wrapped)
         if not self.wrapped or size > MAX_WRAPPING_BYTES:
             raise KeyUnavailable(
                 f"wrapping key {self.wrapping_key!r} and its wrapped data key take {size} bytes; an envelope has room "

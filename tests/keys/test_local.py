@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from gateway.crypto.sealed.envelope import MAX_KEY_FIELDS_BYTES
 from gateway.errors import ConfigError, KeyUnavailable
 from gateway.keys import local
 from gateway.keys.local import LocalKeyProvider
@@ -144,7 +145,9 @@ async def test_open_reads_a_file(tmp_path: Path) -> None:
         ("local:a", b"w", b"k" * 31, "31 bytes"),
         ("local:a", b"", b"k" * 32, "room"),
         ("u" * 37, b"w" * 400, b"k" * 32, "437 bytes"),
-        ("ü" * 18 + "u", b"w" * 400, b"k" * 32, "437 bytes"),
+        ("local:ü", b"w", b"k" * 32, "visible ASCII"),
+        ("local: a", b"w", b"k" * 32, "visible ASCII"),
+        ("", b"w", b"k" * 32, "visible ASCII"),
     ],
 )
 def test_data_key_that_no_envelope_holds(uri: str, wrapped: bytes, key: bytes, part: str) -> None:
@@ -153,5 +156,6 @@ def test_data_key_that_no_envelope_holds(uri: str, wrapped: bytes, key: bytes, p
 
 
 def test_largest_data_key() -> None:
+    assert MAX_WRAPPING_BYTES == MAX_KEY_FIELDS_BYTES
     data_key = DataKey(SecretBytes(b"k" * 32), "u" * 36, b"w" * (MAX_WRAPPING_BYTES - 36))
     assert "kkk" not in repr(data_key)
