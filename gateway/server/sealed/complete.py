@@ -32,7 +32,7 @@ from gateway.server.handlers.refusal import Refusal, read_refusal
 from gateway.server.handlers.upload_body import BUFFERED_BODY_BYTES, document
 from gateway.server.keep_alive import answer_in_time
 from gateway.server.respond import buffered
-from gateway.server.sealed.completion import Completion, invalid_part, plan_completion
+from gateway.server.sealed.completion import Completion, StoredParts, invalid_part, plan_completion
 from gateway.server.sealed.layouts import Layout
 from gateway.server.sealed.multipart import upload_headers
 from gateway.server.sealed.staging import StagedPart
@@ -98,9 +98,9 @@ class _Completing:
         except _Refused as refused:
             return refused.refusal.reply(self._call)
 
-    async def _stored_parts(self) -> dict[int, StoredPart]:
+    async def _stored_parts(self) -> StoredParts:
         """Every part of the upload, page by page."""
-        found: dict[int, StoredPart] = {}
+        found: dict[int, list[StoredPart]] = {}
         marker: str | None = "0"
         while marker is not None:
             query = EMPTY_QUERY.with_values((("max-parts", _PAGE_PARTS), ("part-number-marker", marker)))
@@ -109,7 +109,8 @@ class _Completing:
                 if not is_success(answer.status):
                     raise _Refused(await read_refusal(answer))
                 page = parse_parts(await answer.read(MAX_DOCUMENT_BYTES))
-            found |= {part.number: part for part in page.parts}
+            for part in page.parts:
+                found.setdefault(part.number, []).append(part)
             if page.next_marker == marker:
                 raise UpstreamUnavailable("the upstream server lists the same parts again and again")
             marker = page.next_marker

@@ -41,14 +41,16 @@ class Completion:
         return 0 if self.tail is None else (plaintext_size(self.tail.stored_bytes) or 0)
 
 
-def plan_completion(
-    named: Sequence[NamedPart], stored: Mapping[int, StoredPart], own: frozenset[str], upload_id: str
-) -> Completion:
+#: All parts of an upload by number. Some servers keep, and list, a part that was sent again beside the new one.
+StoredParts = Mapping[int, Sequence[StoredPart]]
+
+
+def plan_completion(named: Sequence[NamedPart], stored: StoredParts, own: frozenset[str], upload_id: str) -> Completion:
     """Check what a client names against what the server has, and decide where the closing goes.
 
     Args:
         named: the parts of the object, at least one, in ascending order.
-        stored: all parts of the upload by number.
+        stored: all parts of the upload.
         own: the :func:`~gateway.server.sealed.staging.part_name` of parts that are the gateway's own.
         upload_id: the upload id that the client knows.
 
@@ -58,8 +60,8 @@ def plan_completion(
     sizes: list[tuple[int, int]] = []
     parts: list[StoredPart] = []
     for part in named:
-        found = stored.get(part.number)
-        if found is None or found.etag.strip('"') != part.bare_etag or part_name(found.number, found.etag) in own:
+        found = next((other for other in stored.get(part.number, ()) if other.etag.strip('"') == part.bare_etag), None)
+        if found is None or part_name(found.number, found.etag) in own:
             raise invalid_part(part.number, part.etag, upload_id)
         size = plaintext_size(found.stored_bytes)
         if size is None:
@@ -92,7 +94,7 @@ def invalid_part(number: int, etag: str, upload_id: str, reason: str = "") -> S3
     return S3Error("InvalidPart", f"{_NOT_FOUND} {reason}".rstrip(), details=details)
 
 
-def _extra_number(last: StoredPart, stored: Mapping[int, StoredPart], own: frozenset[str], *, takes_place: bool) -> int:
+def _extra_number(last: StoredPart, stored: StoredParts, own: frozenset[str], *, takes_place: bool) -> int:
     """The number for the closing: it comes behind the last part, and no part of a client is lost.
 
     A completion that fails, because a condition does not hold for instance, must leave the upload as it was.
@@ -100,7 +102,7 @@ def _extra_number(last: StoredPart, stored: Mapping[int, StoredPart], own: froze
     behind = range(last.number + 1, MAX_PARTS + 1)
     free = next((number for number in behind if number not in stored), None)
     if free is None:
-        free = next((n for n in behind if part_name(n, stored[n].etag) in own), None)
+        free = next((n for n in behind if all(part_name(n, part.etag) in own for part in stored[n])), None)
     if free is None and takes_place:
         free = last.number
     if free is None:
