@@ -62,9 +62,14 @@ class StoredObject:
             headers = headers.replacing((("range", byte_range),))
         return self._request(Operation.GET_OBJECT, "GET", headers)
 
-    def head(self) -> UpstreamRequest:
-        """A HeadObject request."""
-        return self._request(Operation.HEAD_OBJECT, "HEAD", self.fields.replacing(self.encryption))
+    def head(self, *, conditions: Headers = _NO_FIELDS) -> UpstreamRequest:
+        """A HeadObject request.
+
+        Args:
+            conditions: conditional header fields in the server's terms.
+        """
+        headers = self.fields.replacing(self.encryption).replacing(conditions)
+        return self._request(Operation.HEAD_OBJECT, "HEAD", headers)
 
     def _request(self, operation: Operation, method: str, headers: Headers) -> UpstreamRequest:
         query = self.parameters
