@@ -106,7 +106,7 @@ class Authenticator:
         _check_location(stored, envelope, marker, data_key)
         if sealed_size(envelope.plaintext_bytes) != stored_bytes:
             raise IntegrityError(Fault.SIZE, "its stored size is not the one that its envelope says")
-        return _layout(etag, stored_bytes, envelope.plaintext_bytes, envelope, head=head)
+        return _layout(etag, stored_bytes, envelope.plaintext_bytes, envelope, marker, head=head)
 
     async def _of_multipart(
         self, stored: StoredObject, etag: str, stored_bytes: int, marker: Marker, head: MessageHead
@@ -115,7 +115,12 @@ class Authenticator:
             raise IntegrityError(Fault.KIND, "it begins with a closing")
         head.unlock(await self.keys(head.envelope))
         layout = self._layouts.get(stored.bucket, stored.object_key, etag)
-        if not isinstance(layout, Layout) or layout.table is None or layout.stored_bytes != stored_bytes:
+        if not (
+            isinstance(layout, Layout)
+            and layout.table is not None
+            and layout.stored_bytes == stored_bytes
+            and layout.marker == marker.render()
+        ):
             first = max(0, stored_bytes - SUFFIX_BYTES)
             end = await self._part_of(stored, etag, first, stored_bytes - first)
             layout = await self._of_end(stored, etag, stored_bytes, marker, end)
@@ -139,7 +144,7 @@ class Authenticator:
         _check_location(stored, envelope, marker, data_key)
         if table.stored_bytes + added != stored_bytes:
             raise IntegrityError(Fault.SIZE, "its stored size is not the one that its part table says")
-        return _layout(etag, stored_bytes, table.plaintext_bytes, envelope, table=table)
+        return _layout(etag, stored_bytes, table.plaintext_bytes, envelope, marker, table=table)
 
     async def _part_of(self, stored: StoredObject, etag: str, first: int, size: int) -> bytes:
         request = stored.get(range_field(first, first + size - 1), etag=etag)
@@ -197,6 +202,7 @@ def _layout(
     stored_bytes: int,
     plaintext_bytes: int,
     envelope: Envelope,
+    marker: Marker,
     *,
     head: MessageHead | None = None,
     table: PartTable | None = None,
@@ -211,4 +217,5 @@ def _layout(
         wrapped_data_key=envelope.wrapped_data_key,
         head=head,
         table=table,
+        marker=marker.render(),
     )

@@ -15,6 +15,7 @@ from gateway.crypto.sealed.closing import seal_closing
 from gateway.crypto.sealed.envelope import Kind
 from gateway.crypto.sealed.faults import Fault
 from gateway.crypto.sealed.geometry import HEAD_BYTES
+from gateway.crypto.sealed.marker import Marker
 from gateway.crypto.sealed.message import MessageHead, MessageOpener
 from gateway.errors import IntegrityError, S3Error, UpstreamUnavailable
 from gateway.keys.provider import DataKey
@@ -243,6 +244,7 @@ class _Completing:
                 wrapped_data_key=data_key.wrapped,
                 head=None,
                 table=table,
+                marker=Marker().render(),
             )
             self._sealed.layouts.put(call.bucket, call.object_key, quoted, layout)
             self._sealed.layouts.note_latest(call.bucket, call.object_key, None, quoted)

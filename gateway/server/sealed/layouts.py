@@ -37,6 +37,8 @@ class Layout:
         wrapped_data_key: that data key, wrapped.
         head: the head of the one message of an object that is not multipart.
         table: the parts of a multipart object.
+        marker: the metadata entry that the object carried. An answer with another one is about another object, even if
+            its ETag is the same: the entry can hold the proof that the object belongs to its name.
     """
 
     etag: str
@@ -48,6 +50,7 @@ class Layout:
     wrapped_data_key: bytes = field(repr=False)
     head: MessageHead | None = field(repr=False)
     table: PartTable | None = field(repr=False)
+    marker: str = field(repr=False, default="")
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from typing import Protocol
 import structlog
 
 from gateway.crypto.sealed.geometry import HEAD_BYTES, SUFFIX_BYTES
+from gateway.crypto.sealed.marker import MARKER
 from gateway.crypto.sealed.message import ChunkOpener, MessageHead, MessageOpener
 from gateway.errors import IntegrityError, UpstreamUnavailable
 from gateway.s3.headers import Headers
@@ -259,7 +260,7 @@ class ObjectReader:
                 if not 200 <= answer.status < 300:
                     yield await _refused_stretch(answer)
                     return
-                if etag_of(answer.headers) != layout.etag or extent(answer) != (begin.first, layout.stored_bytes):
+                if not _is_of(layout, answer.headers) or extent(answer) != (begin.first, layout.stored_bytes):
                     raise ObjectChanged
                 async with aclosing(self._released(stored, layout, answer, begin.first, wanted, head)) as pieces:
                     yield Stretch(answer.headers, pieces)
@@ -335,6 +336,11 @@ class ObjectReader:
         if segment.number and segment.span is not None:
             self._layouts.put_part_head(stored.bucket, stored.object_key, layout.etag, segment.number, head)
         return opener
+
+
+def _is_of(layout: Layout, answered: Headers) -> bool:
+    """Whether an answer is about the object that a layout is of."""
+    return etag_of(answered) == layout.etag and answered.get(MARKER) == layout.marker
 
 
 def _refused(answered: Answered) -> Found:

@@ -215,13 +215,14 @@ class SealedRead:
         if error is None or error.code != "InvalidObjectState":
             return _shown(refusal)
         async with self._fetch(self._stored.head(conditions=self._conditions)) as answer:
-            if not is_success(answer.status) or MARKER not in answer.headers:
+            marker, etag = answer.headers.get(MARKER), answer.headers.get("etag") or ""
+            if not is_success(answer.status) or marker is None:
                 return _shown(refusal)
-            etag = answer.headers.get("etag") or ""
             layout = self._layouts.get(self._stored.bucket, self._stored.object_key, etag)
-            size = (("content-length", str(layout.plaintext_bytes)),) if isinstance(layout, Layout) else ()
             self._note()
-            return self._without_body(200, answer.headers, *size)
+            if not isinstance(layout, Layout) or layout.marker != marker:
+                return self._without_body(200, answer.headers)
+            return self._without_body(200, answer.headers, ("content-length", str(layout.plaintext_bytes)))
 
     async def _attributes(self) -> web.StreamResponse | Refusal:
         found = await self._find(None)

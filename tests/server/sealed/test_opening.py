@@ -307,6 +307,18 @@ async def test_the_marker(marker: str | None, fault: str, read: str) -> None:
         assert caught.value.fault == fault
 
 
+@pytest.mark.parametrize("marker", [None, "v1;size=7", "v1;size=50000;alias=" + "A" * 43])
+async def test_another_marker_beside_the_same_bytes_is_another_object(marker: str | None) -> None:
+    """What is known of an object holds for the ETag and for the marker that its proof was in."""
+    sealer = Sealer()
+    for held in (sealer.whole(50_000), sealer.multipart([20_000, 30_000])):
+        bench = Bench(sealer, held)
+        layout = await bench.layout()
+        bench.store.marker = marker
+        with pytest.raises(ObjectChanged):
+            [piece async for piece in bench.reader.plaintext(STORED, layout, 30_000, 30_009)]
+
+
 async def test_a_plain_object_with_a_marker() -> None:
     sealer = Sealer()
     plain = Sealed(b"p" * 5000, b"p" * 5000, "v1;size=5000")
