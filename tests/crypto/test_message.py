@@ -32,6 +32,11 @@ def fault_of(data: bytes) -> str:
     return caught.value.fault
 
 
+def open_streamed(data: bytes) -> bytes:
+    opener = MessageOpener(DATA_KEY, MessageHead.parse(data[:HEAD_BYTES]))
+    return b"".join([*(opener.update(piece) for piece in pieces_of(data[HEAD_BYTES:], 5_000)), opener.finish()])
+
+
 def pieces_of(data: bytes, step: int) -> list[bytes]:
     return [data[at : at + step] for at in range(0, len(data), step)]
 
@@ -168,29 +173,33 @@ FULL = sealed(32_768)
 
 
 @pytest.mark.parametrize(
-    ("data", "fault"),
+    ("data", "fault", "streamed"),
     [
-        (HEAD + CHUNKS[0] + CHUNKS[2], "chunk"),
-        (HEAD + CHUNKS[1] + CHUNKS[0] + CHUNKS[2], "chunk"),
-        (HEAD + CHUNKS[0] + CHUNKS[0] + CHUNKS[2], "chunk"),
-        (HEAD + CHUNKS[0] + CHUNKS[1], "chunk"),
-        (HEAD + CHUNKS[0] + CHUNKS[1] + CHUNKS[2] + b"\0", "chunk"),
-        (HEAD + CHUNKS[0] + CHUNKS[1] + CHUNKS[2] + CHUNKS[2], "chunk"),
-        (HEAD + CHUNKS[0] + CHUNKS[1] + CHUNKS[1] + CHUNKS[2], "chunk"),
-        (HEAD, "chunk"),
-        (FULL[:-16], "chunk"),
-        (FULL + FULL[-16:], "chunk"),
-        (FULL + FULL, "chunk"),
-        (HEAD[:512] + sealed(32_768)[512:], "commitment"),
-        (HEAD[:512] + seal_message(DATA_KEY, envelope(40_001), plaintext(40_001))[512:], "commitment"),
-        (seal_message(OTHER_KEY, envelope(10), bytes(10)), "commitment"),
-        (HEAD[:567], "envelope"),
-        (HEAD[:100], "envelope"),
-        (b"", "not_sealed"),
+        (HEAD + CHUNKS[0] + CHUNKS[2], "size", "chunk"),
+        (HEAD + CHUNKS[1] + CHUNKS[0] + CHUNKS[2], "chunk", "chunk"),
+        (HEAD + CHUNKS[0] + CHUNKS[0] + CHUNKS[2], "chunk", "chunk"),
+        (HEAD + CHUNKS[0] + CHUNKS[1], "size", "chunk"),
+        (HEAD + CHUNKS[0] + CHUNKS[1] + CHUNKS[2] + b"\0", "size", "chunk"),
+        (HEAD + CHUNKS[0] + CHUNKS[1] + CHUNKS[2] + CHUNKS[2], "size", "chunk"),
+        (HEAD + CHUNKS[0] + CHUNKS[1] + CHUNKS[1] + CHUNKS[2], "size", "chunk"),
+        (HEAD, "size", "chunk"),
+        (FULL[:-16], "size", "chunk"),
+        (FULL + FULL[-16:], "size", "chunk"),
+        (FULL + FULL, "size", "chunk"),
+        (HEAD[:512] + sealed(32_768)[512:], "commitment", "commitment"),
+        (HEAD[:512] + seal_message(DATA_KEY, envelope(40_001), plaintext(40_001))[512:], "commitment", "commitment"),
+        (seal_message(OTHER_KEY, envelope(10), bytes(10)), "commitment", "commitment"),
+        (HEAD[:567], "envelope", "envelope"),
+        (HEAD[:100], "envelope", "envelope"),
+        (b"", "not_sealed", "not_sealed"),
     ],
 )
-def test_rearranged_bytes(data: bytes, fault: str) -> None:
+def test_rearranged_bytes(data: bytes, fault: str, streamed: str) -> None:
+    """With all bytes at hand the size is looked at first; a stream finds the same by the chunks."""
     assert fault_of(data) == fault
+    with pytest.raises(IntegrityError) as caught:
+        open_streamed(data)
+    assert caught.value.fault == streamed
 
 
 def test_a_size_that_the_sealer_lied_about_is_found() -> None:
@@ -199,11 +208,15 @@ def test_a_size_that_the_sealer_lied_about_is_found() -> None:
     sealer = MessageSealer(DATA_KEY, said)
     sealer._left = 20_000
     longer = sealer.update(plaintext(20_000)) + sealer.finish()
-    assert fault_of(longer) == "size"
+    for open_all in (open_streamed, lambda data: open_message(DATA_KEY, data)):
+        with pytest.raises(IntegrityError, match="size"):
+            open_all(longer)
     sealer = MessageSealer(DATA_KEY, said)
     sealer._left = 10
     shorter = sealer.update(bytes(10)) + sealer.finish()
-    assert fault_of(shorter) == "size"
+    for open_all in (open_streamed, lambda data: open_message(DATA_KEY, data)):
+        with pytest.raises(IntegrityError, match="size"):
+            open_all(shorter)
 
 
 @pytest.mark.parametrize("size", [20_000, 32_768])

@@ -21,6 +21,8 @@ TRAILER_BYTES = 16
 MIN_PART_BYTES = 5 * 1024**2
 #: S3: the most bytes that one PutObject or UploadPart takes.
 MAX_SEALED_BYTES = 5 * 1024**3
+#: The largest plaintext whose sealed form S3 takes in one PutObject or UploadPart: it fills the limit exactly.
+MAX_PLAINTEXT_BYTES = 5_363_470_776
 MAX_PARTS = 10_000
 #: How much of an object's end is asked for at first: brings the closing of any upload with up to 217 runs of parts.
 SUFFIX_BYTES = 4_096
@@ -37,19 +39,6 @@ def plaintext_size(sealed_bytes: int) -> int | None:
     if full_chunks < 0 or last_chunk < TAG_BYTES:
         return None
     return full_chunks * CHUNK_BYTES + last_chunk - TAG_BYTES
-
-
-def _largest_plaintext() -> int:
-    size = plaintext_size(MAX_SEALED_BYTES)
-    if size is None:
-        # The limit falls into a tag: the message before ends in a full last chunk.
-        full_chunks = (MAX_SEALED_BYTES - HEAD_BYTES) // SEALED_CHUNK_BYTES
-        size = full_chunks * CHUNK_BYTES - 1
-    return size
-
-
-#: The largest plaintext whose sealed form S3 takes in one PutObject or UploadPart.
-MAX_PLAINTEXT_BYTES = _largest_plaintext()
 
 
 def sealed_chunk_size(message_plaintext_bytes: int, chunk: int) -> int:

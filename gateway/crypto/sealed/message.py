@@ -35,6 +35,7 @@ from gateway.crypto.sealed.geometry import (
     SEALED_CHUNK_BYTES,
     ChunkSpan,
     sealed_chunk_size,
+    sealed_size,
 )
 from gateway.errors import IntegrityError
 from gateway.redact import SecretBytes
@@ -311,7 +312,10 @@ def open_message(data_key: SecretBytes, sealed: Buffer) -> bytes:
         IntegrityError: something about the bytes does not hold.
     """
     view = memoryview(sealed)
-    opener = MessageOpener(data_key, MessageHead.parse(view[:HEAD_BYTES]))
+    head = MessageHead.parse(view[:HEAD_BYTES])
+    opener = MessageOpener(data_key, head)
+    if len(view) != sealed_size(head.envelope.plaintext_bytes):
+        raise _size_fault()
     return opener.update(view[HEAD_BYTES:]) + opener.finish()
 
 
