@@ -51,7 +51,9 @@ class SealingStage:
         self.between = Between(store, authority)
         key_path = f"s3/{name}"
         vault.put_secret(key_path, {"key": "YWJjZGVmZ2hpamtsbW5vcHFyc3R1dnd4eXoxMjM0NTY="})
-        other = {"provider": "local", "keyring": str(keyring_in(directory / "other"))}
+        keyring = keyring_in(directory / "other")
+        keyring.write_text(keyring.read_text().replace('"lab-1"', '"other-1"'))
+        other = {"provider": "local", "keyring": str(keyring)}
         self.gateway = Gateway(
             directory,
             authority,

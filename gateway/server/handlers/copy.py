@@ -16,13 +16,16 @@ from gateway.s3.xml import element_text, parse_error
 from gateway.server.handlers.call import Call, is_success
 from gateway.server.handlers.copy_source_key import find_source_key
 from gateway.server.handlers.encryption import new_object_encryption
-from gateway.server.handlers.multipart import part_is_proven, plan_for_upload
+from gateway.server.handlers.multipart import part_is_proven, plan_for_upload, refuse_foreign_upload
 from gateway.server.handlers.refusal import Refusal, cannot_copy, pass_refusal
 from gateway.server.handlers.result_proof import proven_by_head
 from gateway.server.handlers.stream_copy import COPY_SOURCE, Source, remove_version, stream_object, stream_part
 from gateway.server.handlers.write import note_written
 from gateway.server.keep_alive import answer_in_time
 from gateway.server.respond import buffered
+from gateway.server.sealed.copying import copy_part_of_sealed, copy_sealed_part, copy_with_sealing
+from gateway.server.sealed.upload import is_sealed_upload
+from gateway.server.sealed.write_headers import refuse_marker
 from gateway.server.xml_answer import MAX_RESULT_BYTES, checked_xml
 from gateway.upstream.response import UpstreamResponse
 
@@ -35,6 +38,7 @@ async def copy_object(call: Call) -> web.StreamResponse:
     Raises:
         GatewayError: the vault or the upstream failed, or the encryption of the copy was not proven.
     """
+    refuse_marker(call.request.raw.headers)
     source = await _source(call)
     encryption, object_key = await new_object_encryption(call)
     planned = plan(call.authorized, encryption)
@@ -42,6 +46,9 @@ async def copy_object(call: Call) -> web.StreamResponse:
     def written() -> None:
         note_written(call, planned.mode, object_key)
 
+    sealed = await copy_with_sealing(call, source, planned, written)
+    if sealed is not None:
+        return sealed
     unproven_version: str | None = None
     by_server = call.services.copies.by_server(call.request.operation, planned.mode)
     if by_server and not _leaves_encryption(call, source, planned):
@@ -67,9 +74,15 @@ async def upload_part_copy(call: Call) -> web.StreamResponse:
     Raises:
         GatewayError: the vault or the upstream failed, or the encryption of the part was not proven.
     """
+    refuse_foreign_upload(call)
     source = await _source(call)
+    if is_sealed_upload(call):
+        return await copy_sealed_part(call, source)
     upload_id = upload_id_of(call.request.query)
     planned, _ = await plan_for_upload(call)
+    sealed = await copy_part_of_sealed(call, source, planned)
+    if sealed is not None:
+        return sealed
     copies = call.services.copies
     # Ceph RGW 16 decodes this one header twice and aborts on a bare percent sign: such a name never reaches a server
     # here.

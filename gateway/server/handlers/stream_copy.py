@@ -78,7 +78,7 @@ async def stream_object(call: Call, source: Source, planned: Plan) -> web.Respon
     async with call.send_request(_get(call, source)) as found:
         if not is_success(found.status):
             return await _refuse_source(call, found)
-        tagging = await _source_tagging(call, source)
+        tagging = await source_tagging(call, source)
         headers = copied_headers(planned.headers, found.headers).replacing(tagging)
         request = _request(call, Operation.PUT_OBJECT, "PUT", EMPTY_QUERY, headers, await _copied_body(found))
         async with call.send_request(request) as answer:
@@ -179,8 +179,12 @@ def _require_whole_range(value: str | None, found: UpstreamResponse) -> None:
         raise UpstreamUnavailable("The upstream server did not answer with the range of the source of a copy.")
 
 
-async def _source_tagging(call: Call, source: Source) -> Headers:
-    """The source's tags as the destination's, unless the client gives its own."""
+async def source_tagging(call: Call, source: Source) -> Headers:
+    """The source's tags as the destination's, unless the client gives its own.
+
+    Raises:
+        S3Error: AccessDenied, when they can not be read.
+    """
     if (call.request.raw.headers.get("x-amz-tagging-directive") or "COPY").upper() == "REPLACE":
         return Headers()
     request = UpstreamRequest(
