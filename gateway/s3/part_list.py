@@ -140,21 +140,18 @@ def parse_parts(body: bytes) -> PartsPage:
     return PartsPage(parts, marker or (str(parts[-1].number) if parts else None))
 
 
-def show_parts(
-    body: bytes, *, upload_id: str, is_hidden: Callable[[StoredPart], bool], shown_size: Callable[[int], int | None]
-) -> bytes:
+def show_parts(body: bytes, *, upload_id: str, shown: Callable[[StoredPart], StoredPart | None]) -> bytes:
     """An answer to ListParts as a client sees it: without checksums, for they are those of stored bytes.
 
     Args:
         body: the server's answer.
         upload_id: the upload id that the client knows.
-        is_hidden: whether a part is not shown.
-        shown_size: the size to show for a stored size; None leaves it.
+        shown: a part as the client knows it, its size included; None hides it.
 
     Raises:
         S3Error: InternalError when it is not such an answer.
     """
-    hidden = [is_hidden(part) for part in parse_parts(body).parts]
+    parts = [shown(part) for part in parse_parts(body).parts]
     index = -1
     changes: list[Change] = []
 
@@ -164,26 +161,26 @@ def show_parts(
 
     def on_leaf(leaf: Leaf) -> None:
         if len(leaf.path) == _FIELD_DEPTH and leaf.path[1] == "Part":
-            change = Removed.ELEMENT if hidden[index] else _shown_field(leaf, shown_size)
+            change = _shown_field(leaf, parts[index])
         elif leaf.path[1:] == ("UploadId",):
             change = upload_id
         else:
             change = Removed.ELEMENT if leaf.path[-1] in _UPLOAD_CHECKSUM else None
-        if change is not None:
+        if change is not None and change != leaf.text.strip():
             changes.append((leaf, change))
 
     scan(body, on_leaf, on_start)
-    shown = apply_changes(body, changes)
     # A part that lost all its fields is an element without children by now.
-    return edit_text(shown, lambda path, _text: Removed.ELEMENT if path[1:] == ("Part",) else None)
+    return edit_text(
+        apply_changes(body, changes), lambda path, _text: Removed.ELEMENT if path[1:] == ("Part",) else None
+    )
 
 
-def _shown_field(leaf: Leaf, shown_size: Callable[[int], int | None]) -> str | Removed | None:
+def _shown_field(leaf: Leaf, part: StoredPart | None) -> str | Removed | None:
     name = leaf.path[-1]
-    if name.startswith("Checksum"):
+    if part is None or name.startswith("Checksum"):
         return Removed.ELEMENT
-    size = shown_size(int(leaf.text)) if name == "Size" else None
-    return None if size is None else str(size)
+    return {"Size": str(part.stored_bytes), "ETag": part.etag}.get(name)
 
 
 def _named_part(element: Element) -> NamedPart:

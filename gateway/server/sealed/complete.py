@@ -33,10 +33,10 @@ from gateway.server.handlers.refusal import Refusal, read_refusal
 from gateway.server.handlers.upload_body import BUFFERED_BODY_BYTES, document
 from gateway.server.keep_alive import answer_in_time
 from gateway.server.respond import buffered
-from gateway.server.sealed.completion import Completion, StoredParts, invalid_part, plan_completion
+from gateway.server.sealed.completion import Completion, invalid_part, plan_completion
 from gateway.server.sealed.layouts import Layout
 from gateway.server.sealed.multipart import upload_headers
-from gateway.server.sealed.staging import StagedPart
+from gateway.server.sealed.staging import OwnPart, StagedPart
 from gateway.server.sealed.upload import SealedUpload, sealed_upload_of
 from gateway.server.sealed.write_headers import shown_result_etag, stored_write_conditions, written_headers
 from gateway.server.sealed.writing import note_sealed_object
@@ -99,9 +99,9 @@ class _Completing:
         except _Refused as refused:
             return refused.refusal.reply(self._call)
 
-    async def _stored_parts(self) -> StoredParts:
+    async def _stored_parts(self) -> list[StoredPart]:
         """Every part of the upload, page by page."""
-        found: dict[int, list[StoredPart]] = {}
+        found: list[StoredPart] = []
         marker: str | None = "0"
         while marker is not None:
             query = EMPTY_QUERY.with_values((("max-parts", _PAGE_PARTS), ("part-number-marker", marker)))
@@ -110,8 +110,7 @@ class _Completing:
                 if not is_success(answer.status):
                     raise _Refused(await read_refusal(answer))
                 page = parse_parts(await answer.read(MAX_DOCUMENT_BYTES))
-            for part in page.parts:
-                found.setdefault(part.number, []).append(part)
+            found += page.parts
             if page.next_marker == marker:
                 raise UpstreamUnavailable("the upstream server lists the same parts again and again")
             marker = page.next_marker
@@ -125,9 +124,9 @@ class _Completing:
 
     async def _add_closing(self, completion: Completion, closing: bytes) -> str:
         """Upload the part that ends the object; its ETag comes back."""
-        number, tail = completion.extra_number, completion.tail
+        tail = completion.tail
         if tail is None:
-            return await self._put_extra(number, BufferedBody(closing))
+            return await self._put_extra(completion, len(closing), BufferedBody(closing))
         staging = self._sealed.staging
         staged = await staging.part(self._upload.staged, tail.number, tail.etag)
         if staged is None or staged.size != tail.stored_bytes:
@@ -136,8 +135,8 @@ class _Completing:
         async with aclosing(self._tail_and_closing(completion, tail, staged, closing)) as pieces:
             size = staged.size + len(closing)
             if size <= BUFFERED_BODY_BYTES:
-                return await self._put_extra(number, BufferedBody(b"".join([piece async for piece in pieces])))
-            return await self._put_extra(number, StreamedBody(size, pieces))
+                return await self._put_extra(completion, size, BufferedBody(b"".join([data async for data in pieces])))
+            return await self._put_extra(completion, size, StreamedBody(size, pieces))
 
     async def _tail_and_closing(
         self, completion: Completion, tail: StoredPart, staged: StagedPart, closing: bytes
@@ -181,7 +180,11 @@ class _Completing:
             "The gateway does not have the bytes of this last part any more. Please upload it again.",
         )
 
-    async def _put_extra(self, number: int, body: Body) -> str:
+    async def _put_extra(self, completion: Completion, size: int, body: Body) -> str:
+        staging, staged, number = self._sealed.staging, self._upload.staged, completion.extra_number
+        if completion.replaced is not None:
+            # Should everything after this be lost, the client's part is still known.
+            await staging.note_own(staged, OwnPart(number, size, None, completion.replaced))
         query = EMPTY_QUERY.with_values((("partNumber", str(number)),))
         request = self._upload.request(Operation.UPLOAD_PART, query=query, body=body)
         async with self._call.send_request(request) as answer:
@@ -191,7 +194,7 @@ class _Completing:
             etag = answer.headers.get("etag")
             if not etag:
                 raise UpstreamUnavailable("the upstream server took a part without giving its ETag")
-        await self._sealed.staging.note_own(self._upload.staged, number, etag)
+        await staging.note_own(staged, OwnPart(number, size, etag, completion.replaced))
         return etag
 
     async def _complete(self, completion: Completion, closing: bytes, data_key: DataKey, extra: str) -> web.Response:

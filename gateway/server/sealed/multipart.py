@@ -3,6 +3,7 @@
 For their completion see :mod:`gateway.server.sealed.complete`.
 """
 
+from dataclasses import replace
 from typing import Final
 
 from aiohttp import web
@@ -17,14 +18,14 @@ from gateway.s3.checksums import Algorithm
 from gateway.s3.forwarding import forwarded_headers, forwarded_query
 from gateway.s3.headers import Headers
 from gateway.s3.operation import Operation
-from gateway.s3.part_list import parse_part_number, show_parts
+from gateway.s3.part_list import StoredPart, parse_part_number, parse_parts, show_parts
 from gateway.s3.xml import element_text, replace_text
 from gateway.server.client_body import ClientBody, received
 from gateway.server.handlers.call import MAX_DOCUMENT_BYTES, Call, is_success
 from gateway.server.handlers.encryption import new_object_encryption
 from gateway.server.handlers.refusal import Refusal, pass_refusal
 from gateway.server.respond import buffered, stream
-from gateway.server.sealed.staging import part_name
+from gateway.server.sealed.completion import client_part
 from gateway.server.sealed.upload import SealedUpload, require_part_sealable, sealed_upload_of, write_part
 from gateway.server.sealed.write_headers import CHECKSUM_TYPE, about_sealed_bytes, marked, written_headers
 from gateway.server.sealed.writing import wrapping_key_of
@@ -117,12 +118,17 @@ async def list_sealed_parts(call: Call) -> web.StreamResponse:
         call.note_answer(answer)
         if not is_success(answer.status):
             return await pass_refusal(call, answer)
-        body = show_parts(
-            await answer.read(MAX_DOCUMENT_BYTES),
-            upload_id=call.request.query.get(UPLOAD_ID) or "",
-            is_hidden=lambda part: part_name(part.number, part.etag) in own,
-            shown_size=plaintext_size,
-        )
+        body = await answer.read(MAX_DOCUMENT_BYTES)
+        listed = {(part.number, part.etag) for part in parse_parts(body).parts}
+
+        def shown(part: StoredPart) -> StoredPart | None:
+            known = client_part(part, own)
+            if known is None or (known != part and (known.number, known.etag) in listed):
+                return None
+            size = plaintext_size(known.stored_bytes)
+            return known if size is None else replace(known, stored_bytes=size)
+
+        body = show_parts(body, upload_id=call.request.query.get(UPLOAD_ID) or "", shown=shown)
         return buffered(call.http, call.exchange, answer.status, written_headers(answer.headers, {}), body)
 
 

@@ -6,11 +6,16 @@ bytes are kept here until then. Whoever reads the store sees ciphertext, and nam
 """
 
 import hashlib
+import json
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import asdict, dataclass
+from typing import Final, Protocol
 
-_ETAG_HASH_DIGITS = 32
+from gateway.s3.part_list import StoredPart
+
+_ETAG_HASH_DIGITS: Final = 32
+#: The largest record of a part of the gateway's own, bytes.
+MAX_RECORD_BYTES: Final = 8 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +51,56 @@ def part_name(part_number: int, etag: str) -> str:
     """
     bare = etag.strip('"').encode("utf-8", "surrogateescape")
     return f"{part_number:05d}-{hashlib.sha256(bare).hexdigest()[:_ETAG_HASH_DIGITS]}"
+
+
+@dataclass(frozen=True, slots=True)
+class OwnPart:
+    """A part that the gateway uploads to complete an upload.
+
+    Attributes:
+        number: its part number.
+        stored_bytes: its stored size.
+        etag: the upstream's ETag of it; None in a record that is made before there is one, in case it gets lost.
+        replaced: the client's own part that it takes the place of; None when there was none of that number.
+    """
+
+    number: int
+    stored_bytes: int
+    etag: str | None
+    replaced: StoredPart | None = None
+
+    @property
+    def name(self) -> str:
+        """The record's name."""
+        if self.etag is not None:
+            return part_name(self.number, self.etag)
+        return "pending-" + part_name(self.number, "" if self.replaced is None else self.replaced.etag)
+
+    def is_at(self, part: StoredPart) -> bool:
+        """Whether the upstream lists this part."""
+        if part.number != self.number or part.stored_bytes != self.stored_bytes:
+            return False
+        if self.etag is not None:
+            return part.etag.strip('"') == self.etag.strip('"')
+        return self.replaced is not None and part.etag.strip('"') != self.replaced.etag.strip('"')
+
+    def render(self) -> bytes:
+        """The record."""
+        return json.dumps(asdict(self)).encode()
+
+    @classmethod
+    def parse(cls, data: bytes) -> "OwnPart":
+        """Read a record.
+
+        Raises:
+            ValueError: it is none.
+        """
+        try:
+            fields = json.loads(data)
+            replaced = fields.pop("replaced")
+            return cls(**fields, replaced=None if replaced is None else StoredPart(**replaced))
+        except (TypeError, KeyError, AttributeError, ValueError) as error:
+            raise ValueError("this is no record of a part") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,15 +154,15 @@ class Staging(Protocol):
             UpstreamUnavailable: the store does not work.
         """
 
-    async def note_own(self, upload: StagedUpload, part_number: int, etag: str) -> None:
+    async def note_own(self, upload: StagedUpload, part: OwnPart) -> None:
         """Remember that a part of the upload is the gateway's own and none that a client sent.
 
         Raises:
             UpstreamUnavailable: the store does not work.
         """
 
-    async def own_parts(self, upload: StagedUpload) -> frozenset[str]:
-        """The :func:`part_name` of every part that is the gateway's own.
+    async def own_parts(self, upload: StagedUpload) -> tuple[OwnPart, ...]:
+        """Every part of the upload that is, or was, the gateway's own.
 
         Raises:
             UpstreamUnavailable: the store does not work.

@@ -1,7 +1,7 @@
 """The staging store of a gateway that has no wrapping keys: it can not seal, so it has nothing to keep."""
 
 from gateway.errors import UpstreamUnavailable
-from gateway.server.sealed.staging import Draft, StagedPart, StagedUpload
+from gateway.server.sealed.staging import Draft, OwnPart, StagedPart, StagedUpload
 
 
 class AbsentStaging:
@@ -17,15 +17,15 @@ class AbsentStaging:
         del upload, part_number, etag
         return None
 
-    async def note_own(self, upload: StagedUpload, part_number: int, etag: str) -> None:
+    async def note_own(self, upload: StagedUpload, part: OwnPart) -> None:
         """Refuse."""
-        del upload, part_number, etag
+        del upload, part
         raise _absent()
 
-    async def own_parts(self, upload: StagedUpload) -> frozenset[str]:
+    async def own_parts(self, upload: StagedUpload) -> tuple[OwnPart, ...]:
         """None."""
         del upload
-        return frozenset()
+        return ()
 
     async def clear(self, upload: StagedUpload) -> None:
         """Do nothing."""

@@ -4,7 +4,7 @@
       drafts/<random>          0600  a part while it is uploaded
       uploads/<upload's hash>/ 0700
         <part's name>          0600  the sealed bytes of a part
-        own-<part's name>      0600  empty: the part is the gateway's own
+        own-<part's name>      0600  what is known of a part that is the gateway's own
 
 What is published is on the disk before its name is, and gets its name in one step. No process needs to know of others.
 """
@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from gateway.errors import ConfigError, UpstreamUnavailable
-from gateway.server.sealed.staging import Draft, StagedPart, StagedUpload, part_name
+from gateway.server.sealed.staging import Draft, OwnPart, StagedPart, StagedUpload, part_name
 
 _OWN: Final = "own-"
 _DIRECTORY_MODE: Final = 0o700
@@ -76,18 +76,17 @@ class FileStaging:
                 return None
         return StagedPart(found.st_size, _read(path))
 
-    async def note_own(self, upload: StagedUpload, part_number: int, etag: str) -> None:
+    async def note_own(self, upload: StagedUpload, part: OwnPart) -> None:
         """Remember a part as the gateway's own; see :class:`~gateway.server.sealed.staging.Staging`."""
-        path = self._drafts / secrets.token_hex(16)
-        name = _OWN + part_name(part_number, etag)
+        draft = self._drafts / secrets.token_hex(16)
+        path = self._uploads / upload.name / (_OWN + part.name)
         with _faults():
-            await asyncio.to_thread(_note, path, self._uploads / upload.name / name)
+            await asyncio.to_thread(_note, draft, path, part.render())
 
-    async def own_parts(self, upload: StagedUpload) -> frozenset[str]:
-        """The names of the gateway's own parts; see :class:`~gateway.server.sealed.staging.Staging`."""
+    async def own_parts(self, upload: StagedUpload) -> tuple[OwnPart, ...]:
+        """The gateway's own parts; see :class:`~gateway.server.sealed.staging.Staging`."""
         with _faults():
-            names = await asyncio.to_thread(_names, self._uploads / upload.name)
-        return frozenset(name.removeprefix(_OWN) for name in names if name.startswith(_OWN))
+            return await asyncio.to_thread(_own_parts, self._uploads / upload.name)
 
     async def clear(self, upload: StagedUpload) -> None:
         """Forget an upload; see :class:`~gateway.server.sealed.staging.Staging`."""
@@ -167,9 +166,21 @@ def _create(path: Path) -> BinaryIO:
     return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _FILE_MODE), "wb")
 
 
-def _note(draft: Path, path: Path) -> None:
-    _create(draft).close()
+def _note(draft: Path, path: Path, record: bytes) -> None:
+    with _create(draft) as file:
+        file.write(record)
+        file.flush()
+        os.fsync(file.fileno())
     _move(draft, path)
+
+
+def _own_parts(directory: Path) -> tuple[OwnPart, ...]:
+    found = []
+    for name in _names(directory):
+        if name.startswith(_OWN):
+            with suppress(FileNotFoundError, ValueError):
+                found.append(OwnPart.parse((directory / name).read_bytes()))
+    return tuple(found)
 
 
 def _move(source: Path, target: Path) -> None:

@@ -2,7 +2,7 @@
 
     prefix/<upload's hash>/data-<random>      the sealed bytes of a part
     prefix/<upload's hash>/<part's name>      name and size of those bytes; there once the upload of the part succeeded
-    prefix/<upload's hash>/own-<part's name>  empty: the part is the gateway's own
+    prefix/<upload's hash>/own-<part's name>  what is known of a part that is the gateway's own
 
 The bucket is one of the upstream server's. It needs no versions and no rule of the gateway, for everything in it is
 sealed, and clients need no access to it. All requests are signed with the same credentials, because an upload may be
@@ -18,9 +18,9 @@ from datetime import UTC, datetime
 from typing import Final
 
 from gateway.errors import UpstreamUnavailable
-from gateway.server.sealed.staging import Draft, StagedPart, StagedUpload, part_name
+from gateway.server.sealed.staging import MAX_RECORD_BYTES, Draft, OwnPart, StagedPart, StagedUpload, part_name
 from gateway.server.sealed.staging_bucket import StagingBucket
-from gateway.upstream.body import BufferedBody, EmptyBody, StreamedBody
+from gateway.upstream.body import BufferedBody, StreamedBody
 
 _DATA: Final = "data-"
 _OWN: Final = "own-"
@@ -63,14 +63,19 @@ class S3Staging:
             raise UpstreamUnavailable("the staging bucket holds something that the gateway did not write")
         return StagedPart(int(found[2]), self._bucket.content(place + found[1].decode("ascii")))
 
-    async def note_own(self, upload: StagedUpload, part_number: int, etag: str) -> None:
+    async def note_own(self, upload: StagedUpload, part: OwnPart) -> None:
         """Remember a part as the gateway's own; see :class:`~gateway.server.sealed.staging.Staging`."""
-        await self._bucket.put(self._place(upload) + _OWN + part_name(part_number, etag), EmptyBody())
+        await self._bucket.put(self._place(upload) + _OWN + part.name, BufferedBody(part.render()))
 
-    async def own_parts(self, upload: StagedUpload) -> frozenset[str]:
-        """The names of the gateway's own parts; see :class:`~gateway.server.sealed.staging.Staging`."""
-        prefix = self._place(upload) + _OWN
-        return frozenset(file.object_key.removeprefix(prefix) for file in await self._bucket.list(prefix))
+    async def own_parts(self, upload: StagedUpload) -> tuple[OwnPart, ...]:
+        """The gateway's own parts; see :class:`~gateway.server.sealed.staging.Staging`."""
+        found = []
+        for file in await self._bucket.list(self._place(upload) + _OWN):
+            record = await self._bucket.get(file.object_key, MAX_RECORD_BYTES)
+            if record is not None:
+                with suppress(ValueError):
+                    found.append(OwnPart.parse(record))
+        return tuple(found)
 
     async def clear(self, upload: StagedUpload) -> None:
         """Forget an upload; see :class:`~gateway.server.sealed.staging.Staging`."""
@@ -108,6 +113,7 @@ class _S3Draft:
         self._place = place
         self._part_number = part_number
         self._size = size
+        self._missing = size
         self._name = _DATA + secrets.token_hex(16)
         self._pieces: asyncio.Queue[bytes] = asyncio.Queue(_QUEUED_PIECES)
         self._gathered: list[bytes] = []
@@ -141,7 +147,9 @@ class _S3Draft:
     async def discard(self) -> None:
         if self._published or self._writing is None:
             return
-        self._writing.cancel()
+        if self._missing:
+            self._writing.cancel()
+        # Otherwise the store has the last byte, and only its answer tells when there is something to remove.
         await asyncio.wait((self._writing,))
         if not self._writing.cancelled() and self._writing.exception() is None:
             with suppress(UpstreamUnavailable):
@@ -152,8 +160,7 @@ class _S3Draft:
             await self._bucket.put(self._place + self._name, StreamedBody(self._size, pieces))
 
     async def _queued(self) -> AsyncGenerator[bytes, None]:
-        left = self._size
-        while left > 0:
+        while self._missing > 0:
             piece = await self._pieces.get()
-            left -= len(piece)
+            self._missing -= len(piece)
             yield piece

@@ -16,7 +16,7 @@ from gateway.keys.keyring_editing import add_key
 from gateway.observe.metrics import Metrics
 from gateway.server.sealed.assembly import start_sealed_services
 from gateway.server.sealed.services import SealedServices
-from gateway.server.sealed.staging import StagedUpload, Staging
+from gateway.server.sealed.staging import OwnPart, StagedUpload, Staging
 from gateway.server.sealed.staging_absent import AbsentStaging
 from gateway.server.sealed.staging_file import FileStaging
 from gateway.server.sealed.staging_s3 import S3Staging
@@ -112,11 +112,11 @@ async def test_a_gateway_without_wrapping_keys_needs_no_staging(tmp_path: Path, 
 
 async def test_absent_staging_keeps_nothing() -> None:
     staging: Staging = AbsentStaging()
-    for refused in (staging.draft(UPLOAD, 1, 1), staging.note_own(UPLOAD, 1, '"etag"')):
+    for refused in (staging.draft(UPLOAD, 1, 1), staging.note_own(UPLOAD, OwnPart(1, 1, '"etag"'))):
         with pytest.raises(UpstreamUnavailable, match="no wrapping keys"):
             await refused
     assert await staging.part(UPLOAD, 1, '"etag"') is None
-    assert await staging.own_parts(UPLOAD) == frozenset()
+    assert await staging.own_parts(UPLOAD) == ()
     await staging.clear(UPLOAD)
     assert await staging.sweep(1) == 0
     await staging.aclose()

@@ -16,7 +16,8 @@ from botocore.exceptions import ClientError
 from gateway.errors import ConfigError, UpstreamUnavailable
 from gateway.redact import SecretStr
 from gateway.s3.credentials import Credential
-from gateway.server.sealed.staging import StagedUpload, Staging, part_name
+from gateway.s3.part_list import StoredPart
+from gateway.server.sealed.staging import OwnPart, StagedUpload, Staging
 from gateway.server.sealed.staging_bucket import StagingBucket
 from gateway.server.sealed.staging_file import ABANDONED_DRAFT_SECONDS, FileStaging
 from gateway.server.sealed.staging_s3 import S3Staging
@@ -138,13 +139,30 @@ async def test_parts_sent_again_and_others_do_not_disturb(store: Store) -> None:
         assert await kept(staging, etag, number) == data
 
 
-async def test_own_parts_are_remembered_by_number_and_etag(store: Store) -> None:
+async def test_own_parts_are_remembered(store: Store) -> None:
     staging = store.open()
-    assert await staging.own_parts(_UPLOAD) == frozenset()
-    await staging.note_own(_UPLOAD, 3, '"x"')
-    await staging.note_own(_UPLOAD, 3, "x")
+    assert await staging.own_parts(_UPLOAD) == ()
+    replaced = StoredPart(3, '"old"', 100)
+    pending, own, other = OwnPart(3, 200, None, replaced), OwnPart(3, 200, '"x"', replaced), OwnPart(4, 200, '"y"')
+    for part in (pending, own, other, other):
+        await staging.note_own(_UPLOAD, part)
     await keep(staging, _SMALL)
-    assert await store.open().own_parts(_UPLOAD) == {part_name(3, "x")}
+    assert set(await store.open().own_parts(_UPLOAD)) == {pending, own, other}
+
+
+def test_records_of_own_parts_are_read_back_and_nothing_else_is() -> None:
+    for part in (OwnPart(3, 200, None, StoredPart(3, '"o"', 1)), OwnPart(1, 0, '"x"')):
+        assert OwnPart.parse(part.render()) == part
+    for wrong in (
+        b"",
+        b"{}",
+        b"[]",
+        b"1",
+        b'{"number":1,"stored_bytes":1,"etag":null,"replaced":1}',
+        b'{"replaced":{}}',
+    ):
+        with pytest.raises(ValueError, match="no record"):
+            OwnPart.parse(wrong)
 
 
 async def test_a_cleared_upload_is_forgotten_and_others_are_not(store: Store) -> None:
@@ -152,11 +170,11 @@ async def test_a_cleared_upload_is_forgotten_and_others_are_not(store: Store) ->
     other = StagedUpload("bucket", "key", "other")
     await keep(staging, _SMALL)
     await keep(staging, _SMALL, upload=other)
-    await staging.note_own(_UPLOAD, 3, '"x"')
+    await staging.note_own(_UPLOAD, OwnPart(3, 200, '"x"'))
     await staging.clear(_UPLOAD)
     await staging.clear(_UPLOAD)
     assert await kept(staging) is None
-    assert await staging.own_parts(_UPLOAD) == frozenset()
+    assert await staging.own_parts(_UPLOAD) == ()
     assert await kept(staging, upload=other) == _SMALL
     await keep(staging, _SMALL)
     assert await kept(staging) == _SMALL
@@ -165,7 +183,7 @@ async def test_a_cleared_upload_is_forgotten_and_others_are_not(store: Store) ->
 async def test_only_old_uploads_are_swept(store: Store) -> None:
     staging = store.open()
     await keep(staging, _SMALL)
-    await staging.note_own(_UPLOAD, 3, '"x"')
+    await staging.note_own(_UPLOAD, OwnPart(3, 200, '"x"'))
     assert await staging.sweep(_DAY) == 0
     assert await kept(staging) == _SMALL
     later = store.open(days_later=2)
@@ -191,7 +209,7 @@ async def test_files_and_directories_are_for_their_owner_only(tmp_path: Path) ->
     try:
         staging = FileStaging(tmp_path / "a" / "staging")
         await keep(staging, _LARGE)
-        await staging.note_own(_UPLOAD, 3, '"x"')
+        await staging.note_own(_UPLOAD, OwnPart(3, 200, '"x"'))
     finally:
         os.umask(old)
     for path in (tmp_path / "a" / "staging").rglob("*"):
