@@ -89,6 +89,22 @@ class Authenticator:
         layout = await self._of_end(stored, etag_of(headers), stored_bytes, marker, end)
         return self._kept(stored, layout, marker)
 
+    async def check_end(self, layout: Layout, end: bytes) -> None:
+        """See that the closing and trailer behind the parts of an object are those that its layout came from.
+
+        Raises:
+            GatewayError: they are not, or a key is missing.
+        """
+        if closing_size_in_trailer(end[-TRAILER_BYTES:]) + TRAILER_BYTES != len(end):
+            raise IntegrityError(Fault.TRAILER, "its trailer announces another closing")
+        envelope, _, table = await self._closing(end[:-TRAILER_BYTES])
+        if envelope.object_id != layout.object_id:
+            raise IntegrityError(Fault.OBJECT_ID, "its closing is that of another upload")
+        if envelope.location != layout.location:
+            raise IntegrityError(Fault.LOCATION, "its closing was sealed for another object")
+        if table != layout.table:
+            raise IntegrityError(Fault.CLOSING, "it has another part table than before")
+
     async def keys(self, envelope: Envelope) -> SecretBytes:
         """The data key of a message.
 
@@ -137,14 +153,16 @@ class Authenticator:
             raise IntegrityError(Fault.TRAILER, "its trailer announces more than there is")
         if added > len(end):
             end = await self._part_of(stored, etag, stored_bytes - added, added - len(end)) + end
-        closing = end[-added:-TRAILER_BYTES]
-        envelope = MessageHead.parse(closing[:HEAD_BYTES]).envelope
-        data_key = await self.keys(envelope)
-        table = open_closing(data_key, closing)
+        envelope, data_key, table = await self._closing(end[-added:-TRAILER_BYTES])
         _check_location(stored, envelope, marker, data_key)
         if table.stored_bytes + added != stored_bytes:
             raise IntegrityError(Fault.SIZE, "its stored size is not the one that its part table says")
         return _layout(etag, stored_bytes, table.plaintext_bytes, envelope, marker, table=table)
+
+    async def _closing(self, closing: bytes) -> tuple[Envelope, SecretBytes, PartTable]:
+        envelope = MessageHead.parse(closing[:HEAD_BYTES]).envelope
+        data_key = await self.keys(envelope)
+        return envelope, data_key, open_closing(data_key, closing)
 
     async def _part_of(self, stored: StoredObject, etag: str, first: int, size: int) -> bytes:
         request = stored.get(range_field(first, first + size - 1), etag=etag)

@@ -33,7 +33,7 @@ from gateway.server.sealed.segments import (
 from gateway.server.sealed.stored import Fetch, ObjectChanged, StoredObject
 from gateway.upstream.response import UpstreamResponse
 
-#: What follows the last part in an answer is read up to this size, so that the connection can be used again, bytes.
+#: What is left of an answer that is of no use is read up to this size, so that the connection can be used again, bytes.
 MAX_DRAINED_BYTES = 256 * 1024
 
 _ATTEMPTS = 2
@@ -162,7 +162,7 @@ class ObjectReader:
             layout = await self._authenticator.by_beginning(stored, answer.headers, stored_bytes, beginning)
         if layout is None:
             return None
-        return Whole(layout, self._released(stored, layout, answer, 0, whole_segments(layout), None))
+        return Whole(layout, self._released(stored, layout, answer, 0, whole_segments(layout), None, whole=True))
 
     def stretch(
         self, stored: StoredObject, layout: Layout, first: int, last: int, *, conditions: Headers = _NO_CONDITIONS
@@ -288,11 +288,13 @@ class ObjectReader:
         position: int,
         wanted: Iterable[Segment],
         first_head: asyncio.Future[MessageHead] | MessageHead | None,
+        *,
+        whole: bool = False,
     ) -> AsyncGenerator[bytes, None]:
         """The verified plaintext of an answer's body; counted, also when it is not read to its end.
 
         Each piece is given out when the next one is there, or when nothing failed until the end. So whoever received
-        everything knows that everything was verified, the end of the last message included.
+        everything knows that everything was verified: the end of the last message, and that of a whole object.
         """
 
         async def unlock(segment: Segment, brought: bytes | None) -> Opener:
@@ -311,12 +313,16 @@ class ObjectReader:
         try:
             with self.reporting(stored):
                 async with aclosing(answer.iter_chunks()) as chunks:
-                    async with aclosing(opened(StoredBytes(chunks, position), wanted, unlock)) as pieces:
+                    source = StoredBytes(chunks, position)
+                    async with aclosing(opened(source, wanted, unlock)) as pieces:
                         async for piece in pieces:
                             if held:
                                 released += len(held)
                                 yield held
                             held = piece
+                    if whole and layout.table is not None:
+                        end = await source.exactly(layout.stored_bytes - layout.table.stored_bytes)
+                        await self._authenticator.check_end(layout, end)
                     if held:
                         released += len(held)
                         yield held
@@ -362,7 +368,7 @@ async def _nothing(pieces: Iterable[bytes] = ()) -> AsyncGenerator[bytes, None]:
 
 
 async def _drain(chunks: AsyncIterator[bytes]) -> None:
-    """Read the small rest of an answer, the closing of a multipart object, so that its connection can be used again."""
+    """Read the small rest of an answer, if there is one, so that its connection can be used again."""
     left = MAX_DRAINED_BYTES
     with suppress(UpstreamUnavailable):
         async for chunk in chunks:

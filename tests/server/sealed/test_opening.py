@@ -367,6 +367,34 @@ async def test_every_flipped_region() -> None:
                 assert position > CHUNK
 
 
+async def test_a_whole_read_checks_the_end_again() -> None:
+    """The closing is known from before; still nothing behind the parts may be different."""
+    sealer = Sealer()
+    held = sealer.multipart([20_000, 30_000])
+    bench = Bench(sealer, held)
+    await bench.layout()
+    table = PartTable.of([(1, 20_000), (2, 30_000)])
+    parts = held.stored[: table.stored_bytes]
+    other, foreign = Sealer(seed=99), Sealer(key="else")
+    other.keys = foreign.keys = sealer.keys
+    foreign.object_id = sealer.object_id
+    flipped = bytearray(held.stored)
+    flipped[-1] ^= 1
+    for stored, fault in (
+        (bytes(flipped), "trailer"),
+        (parts + other.closing(table), "object_id"),
+        (parts + foreign.closing(table), "location"),
+        (parts + sealer.closing(PartTable.of([(1, 20_000), (3, 30_000)])), "closing"),
+        (parts + sealer.closing(table)[::-1], "trailer"),
+    ):
+        bench.store.stored = stored
+        with pytest.raises(IntegrityError) as caught:
+            await bench.whole()
+        assert caught.value.fault == fault
+    bench.store.stored = held.stored
+    assert await bench.whole() == held.plaintext
+
+
 async def test_parts_that_are_not_in_their_place() -> None:
     sealer = Sealer()
     one, two = (sealer.message(Kind.PART, number, bytes([number]) * 50_000) for number in (1, 2))
