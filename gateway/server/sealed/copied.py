@@ -16,8 +16,9 @@ from gateway.server.handlers.call import Call, is_success
 from gateway.server.handlers.refusal import read_refusal
 from gateway.server.handlers.stream_copy import Source
 from gateway.server.sealed.asking import etag_of, extent
+from gateway.server.sealed.found import Found
 from gateway.server.sealed.layouts import Layout
-from gateway.server.sealed.opening import Found, ObjectReader
+from gateway.server.sealed.opening import ObjectReader
 from gateway.server.sealed.own_upload import UpstreamRefused
 from gateway.server.sealed.stored import ObjectChanged, StoredObject
 

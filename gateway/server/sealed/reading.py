@@ -29,8 +29,9 @@ from gateway.server.sealed.conditions import (
     range_applies,
     stored_conditions,
 )
+from gateway.server.sealed.found import Found
 from gateway.server.sealed.layouts import PLAIN, Layout
-from gateway.server.sealed.opening import MAX_DRAINED_BYTES, Found, ObjectReader
+from gateway.server.sealed.opening import MAX_DRAINED_BYTES, ObjectReader
 from gateway.server.sealed.selection import Selected, Selection, requested_selection
 from gateway.server.sealed.stored import ObjectChanged, StoredObject
 from gateway.upstream.request import UpstreamRequest
