@@ -150,8 +150,11 @@ async def open_s3_source(client: S3Client, location: S3Location, version_id: str
     try:
         answer = await _asked(lambda: client.get_object(**names, Range=f"bytes=0-{HEAD_BYTES - 1}"))
     except _NoSuchRange:
-        # No range fits into an empty object.
-        return S3Source(0, "", None, b"", client, names)
+        # No range fits into an empty object, and the refusal has no metadata.
+        answer = await _asked(lambda: client.head_object(**names))
+        if answer["ContentLength"]:
+            raise ObjectChangedMeanwhile("the object changed while it was read") from None
+        return S3Source(0, answer.get("ETag", ""), _marker(answer), b"", client, names)
     body = answer["Body"]
     try:
         beginning = await _asked(lambda: body.read(HEAD_BYTES))
@@ -161,7 +164,7 @@ async def open_s3_source(client: S3Client, location: S3Location, version_id: str
     etag = answer.get("ETag")
     if first or not etag or len(beginning) != min(size, HEAD_BYTES):
         raise SourceUnavailable("the store's answer is not the part of the object that was asked for")
-    return S3Source(size, etag, answer.get("Metadata", {}).get(_METADATA_NAME), beginning, client, names)
+    return S3Source(size, etag, _marker(answer), beginning, client, names)
 
 
 def listed_objects(client: S3Client, location: S3Location) -> Iterator[list[str]]:
@@ -174,6 +177,11 @@ def listed_objects(client: S3Client, location: S3Location) -> Iterator[list[str]
         pages = client.get_paginator("list_objects_v2").paginate(Bucket=location.bucket, Prefix=location.object_key)
         for page in pages:
             yield [entry["Key"] for entry in page.get("Contents", ())]
+
+
+def _marker(answer: Mapping[str, Any]) -> str | None:
+    metadata: Mapping[str, str] = answer.get("Metadata", {})
+    return metadata.get(_METADATA_NAME)
 
 
 class _NoSuchRange(SourceUnavailable):
