@@ -29,7 +29,7 @@ def _keep_running(stage: Stage, console: Console) -> None:
         if not name.endswith("_FILE"):
             console.print(f"  export {name}={value}", markup=False, highlight=False, soft_wrap=True)
     console.print(
-        "\nThe bucket's name decides the encryption: none, sse-s3, sse-kms, sse-c; any other bucket gets sse-s3.\n"
+        "\nThe bucket's name decides the encryption: none, sse-s3, sse-kms, sse-c, cse; any other bucket gets sse-s3.\n"
         f"  aws s3 mb s3://sse-c && aws s3 cp README.md s3://sse-c/\n\n"
         f"Metrics: {stage.gateway.admin_endpoint}/metrics   access log: {stage.gateway.log_file}\n"
         "Ctrl-C stops everything.",

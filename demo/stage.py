@@ -11,22 +11,28 @@ from typing import Any
 from lab.certificates import CertificateAuthority
 from lab.gateway import Gateway
 from lab.openbao import OpenBao
+from lab.sealing import keyring_in, sealed_rule
 from lab.seaweed import SeaweedFS
 
 #: Where the vault keeps the key for SSE-C, below the KV engine ``secret``.
 KEY_PATH = "s3/demo"
 #: One bucket per mode; the bucket has the mode's name.
-MODES = ("none", "sse-s3", "sse-kms", "sse-c")
+MODES = ("none", "sse-s3", "sse-kms", "sse-c", "cse")
 
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """The running parts. Everything they write is in ``directory``, which goes when they do."""
+    """The running parts. Everything they write is in ``directory``, which goes when they do.
+
+    Attributes:
+        keyring: the file with the key that wraps the data keys of bucket ``cse``.
+    """
 
     directory: Path
     store: SeaweedFS
     vault: OpenBao
     gateway: Gateway
+    keyring: Path
 
     def environment(self, endpoint: str) -> dict[str, str]:
         """What the application gets: the same for the store and for the gateway, but for the endpoint."""
@@ -60,6 +66,7 @@ def rules(store: SeaweedFS) -> list[dict[str, Any]]:
         {"name": "keys of the store", "buckets": ["sse-s3"], "mode": "sse-s3"},
         {"name": "keys of a KMS", "buckets": ["sse-kms"], "mode": "sse-kms", **kms},
         {"name": "keys of our vault", "buckets": ["sse-c"], "mode": "sse-c", "customer_key": "demo"},
+        sealed_rule("cse", name="sealed by the gateway"),
         {"name": "two layers", "buckets": ["dsse-kms"], "mode": "dsse-kms", **kms},
         {"name": "everything else", "buckets": ["*"], "mode": "sse-s3"},
     ]
@@ -78,6 +85,7 @@ def running() -> Iterator[Stage]:
         cleanup.callback(store.kill)
         store.start()
         vault.put_random_key(KEY_PATH)
+        sealing = directory / "sealing"
         gateway = Gateway(
             directory / "gateway",
             authority,
@@ -85,8 +93,9 @@ def running() -> Iterator[Stage]:
             rules=rules(store),
             vault=vault,
             customer_keys={"demo": KEY_PATH},
+            sealing=sealing,
             credentials=store.credentials,
         )
         cleanup.callback(gateway.stop)
         gateway.start()
-        yield Stage(directory, store, vault, gateway)
+        yield Stage(directory, store, vault, gateway, keyring_in(sealing))

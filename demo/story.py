@@ -14,6 +14,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from demo.application import INVOICE
+from demo.sealed_story import SealedStory
 from demo.stage import MODES, Stage
 from lab.binaries import require_binary
 
@@ -39,6 +40,7 @@ class Story:
         self.what_the_store_holds()
         self.without_the_key()
         self.rotation()
+        SealedStory(self._stage, self._head, self._line).tell()
         self.no_proof_no_success()
         self.plain_http()
         self.counted()
@@ -148,10 +150,14 @@ class Story:
             ("sealgate_vault_requests_total", {"result": "ok"}),
             ("sealgate_plaintext_http_refused_total", {"reason": "credentials"}),
             ("sealgate_encryption_unproven_total", {"mode": "dsse-kms"}),
+            ("sealgate_sealed_objects_total", {}),
+            ("sealgate_opened_objects_total", {}),
+            ("sealgate_data_key_cache_total", {"operation": "open", "result": "hit"}),
+            ("sealgate_integrity_failures_total", {"fault": "chunk"}),
         ):
             value = gateway.metric(metric, **labels)
             assert value > 0, metric
-            self._line(f"  {metric}{labels} {value:.0f}")
+            self._line(f"  {metric}{labels or ''} {value:.0f}")
 
     def _direct_head(self, mode: str) -> str:
         try:
@@ -159,6 +165,9 @@ class Story:
         except ClientError as error:
             return f"refused: HTTP {error.response['ResponseMetadata']['HTTPStatusCode']}"
         shown = [f"{name}={found[name]}" for name in _SHOWN_HEADERS if name in found]
+        if found["Metadata"].get("sealgate"):
+            assert not shown
+            shown = [f"x-amz-meta-sealgate: {found['Metadata']['sealgate']}"]
         return ", ".join(shown) or "no encryption"
 
     def _on_disk(self, mode: str) -> str:
