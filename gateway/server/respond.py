@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Iterable
 from aiohttp import web
 from multidict import CIMultiDict
 
-from gateway.errors import GatewayError, IntegrityError, as_s3_error
+from gateway.errors import GatewayError, IntegrityError, KeyUnavailable, as_s3_error
 from gateway.s3.headers import Headers
 from gateway.server.early_answer import early_answer
 from gateway.server.exchange import Exchange
@@ -103,11 +103,21 @@ async def send_chunks(
             exchange.bytes_out += len(chunk)
             await response.write(chunk)
     except GatewayError as error:
-        exchange.note_late_failure("IntegrityFailure" if isinstance(error, IntegrityError) else "UpstreamBrokeOff")
+        exchange.note_late_failure(_late_code(error))
         break_off(http)
         return response
     await response.write_eof()
     return response
+
+
+def _late_code(error: GatewayError) -> str:
+    match error:
+        case IntegrityError():
+            return "IntegrityFailure"
+        case KeyUnavailable():
+            return "KeyUnavailable"
+        case _:
+            return "UpstreamBrokeOff"
 
 
 def break_off(http: web.BaseRequest) -> None:

@@ -622,6 +622,19 @@ def _receive(body: StreamingBody, received: bytearray) -> None:
         received += piece
 
 
+def test_a_client_that_goes_away_ends_the_request_upstream(bench: Bench) -> None:
+    size = 64 * MIB
+    bench.store.put(bench.sealed, "large", bytes(size))
+    opened = bench.gateway.metric("sealgate_opened_bytes_total")
+    before = bench.upstream_requests()
+    body = bench.client.get_object(Bucket=bench.sealed, Key="large")["Body"]
+    assert body.read(65_536) == bytes(65_536)
+    assert bench.upstream_requests() == before, "it goes on, as fast as the client reads"
+    body.close()
+    wait_until(lambda: bench.upstream_requests() == before + 1, seconds=10, what="the end of the request upstream")
+    assert 65_536 <= bench.gateway.metric("sealgate_opened_bytes_total") - opened < size
+
+
 def test_a_sealed_object_under_a_customer_key(bench: Bench) -> None:
     """S3 encrypted the sealed bytes once more: with the gateway's own key, or with one that the client has."""
     for key, customer, arguments in (

@@ -30,8 +30,8 @@ async def read_object(call: Call) -> web.StreamResponse:
         encryption = Headers() if attempt.customer is None else Headers(attempt.customer.render())
         answered = await (read_sealed(call, encryption) if sealed else _read(call, attempt, encryption))
         if isinstance(answered, web.StreamResponse):
-            if attempt.object_key is not None and is_success(answered.status):
-                ring.remember(call.bucket, call.object_key, attempt.object_key)
+            if is_success(answered.status):
+                _remember(call, attempt)
             return answered
         refusal = answered
         if not may_want_another_key(answered.status, keyed=attempt.customer is not None):
@@ -53,4 +53,11 @@ async def _read(call: Call, attempt: KeyAttempt, encryption: Headers) -> web.Str
         if is_success(answer.status):
             call.exchange.mode = mode_shown_by(answer.headers)
             call.services.metrics.object_read(call.exchange.mode)
+            _remember(call, attempt)  # now: a long answer keeps nobody else from knowing
         return await stream(call.http, call.exchange, answer)
+
+
+def _remember(call: Call, attempt: KeyAttempt) -> None:
+    """Keep in mind which version of the vault's key fitted."""
+    if attempt.object_key is not None:
+        call.services.key_ring.remember(call.bucket, call.object_key, attempt.object_key)
