@@ -9,9 +9,9 @@ from gateway.keys.key_quality import weakness_of
     ("key", "part"),
     [
         (b"", "0 bytes"),
-        (secrets.token_bytes(31), "31 bytes"),
-        (secrets.token_bytes(33), "33 bytes"),
-        (secrets.token_bytes(16), "16 bytes"),
+        (bytes.fromhex("fb7378d016e28635b1d857f3fe5f6c70a734b29a7c6ec50cb9a4387a51e0db"), "31 bytes"),
+        (bytes.fromhex("79f57ad6787af55b7703199c3fbb1c17fd1c7fb58e08bb4bf05f51088fec8c30c2"), "33 bytes"),
+        (bytes.fromhex("3a414ff697c57ecb2ce3b7319ea545b1"), "16 bytes"),
         (bytes(32), "zeros"),
         (b"\xff" * 32, "repeats"),
         (b"\x01\x02" * 16, "repeats"),
