@@ -25,7 +25,7 @@ def test_version_as_a_program() -> None:
 def test_help_names_every_command() -> None:
     result = CliRunner().invoke(app, ["--help"])
     assert result.exit_code == 0
-    assert all(command in result.stdout for command in ("serve", "check-config", "doctor", "version"))
+    assert all(command in result.stdout for command in ("serve", "check-config", "doctor", "keys", "open", "version"))
 
 
 @pytest.mark.parametrize("arguments", [[], ["serve"], ["doctor"], ["check-config"], ["frobnicate"]])
