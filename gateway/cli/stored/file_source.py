@@ -1,5 +1,6 @@
 """A file with the stored bytes of an object."""
 
+import asyncio
 import os
 import stat
 from collections.abc import AsyncGenerator
@@ -45,7 +46,7 @@ class FileSource:
 
     async def read(self, first: int, size: int) -> bytes:
         """See :class:`StoredSource`."""
-        data = self._read(first, size)
+        data = await asyncio.to_thread(self._read, first, size)
         if len(data) != size:
             raise IntegrityError(Fault.SIZE, "the file became shorter while it was read")
         return data
@@ -53,13 +54,14 @@ class FileSource:
     async def stream(self, first: int, last: int) -> AsyncGenerator[bytes, None]:
         """See :class:`StoredSource`."""
         while first <= last:
-            data = self._read(first, min(PIECE_BYTES, last - first + 1))
+            data = await asyncio.to_thread(self._read, first, min(PIECE_BYTES, last - first + 1))
             if not data:
                 return
             yield data
             first += len(data)
 
     def _read(self, first: int, size: int) -> bytes:
+        """Runs in a thread, so that signals are seen between two pieces."""
         try:
             return os.pread(self._descriptor, size, first)
         except OSError as error:
