@@ -71,11 +71,14 @@ class Truth:
         return start, start + sizes[number - 1]
 
 
+#: A connection to each gateway, kept while its answers end as HTTP has it.
+_connections: dict[str, http.client.HTTPSConnection] = {}
+
+
 def fetch(gateway: Gateway, method: str, target: str, headers: Mapping[str, str] | None = None) -> Got:
     """One signed request without a body, read to whatever end its answer comes to."""
     fields = signed_fields(gateway.endpoint, gateway.credentials, method, target, headers or {}, b"")
-    context = ssl.create_default_context(cafile=str(gateway.ca_file))
-    connection = http.client.HTTPSConnection(urlsplit(gateway.endpoint).netloc, timeout=_SECONDS, context=context)
+    connection = _connections.pop(gateway.endpoint, None) or _connect(gateway)
     body = bytearray()
     try:
         connection.request(method, target, headers=fields)
@@ -86,13 +89,22 @@ def fetch(gateway: Gateway, method: str, target: str, headers: Mapping[str, str]
                 body += block
             # read1 does not tell an early end from a regular one.
             complete = answer.length in {0, None} or method == "HEAD"
+            answer.close()
         except (http.client.HTTPException, OSError):
             complete = False
+        if complete and not answer.will_close:
+            _connections[gateway.endpoint] = connection
         return Got(answer.status, known, bytes(body), complete)
     except (http.client.HTTPException, OSError):
         return Got(0, {}, b"", complete=False)
     finally:
-        connection.close()
+        if gateway.endpoint not in _connections:
+            connection.close()
+
+
+def _connect(gateway: Gateway) -> http.client.HTTPSConnection:
+    context = ssl.create_default_context(cafile=str(gateway.ca_file))
+    return http.client.HTTPSConnection(urlsplit(gateway.endpoint).netloc, timeout=_SECONDS, context=context)
 
 
 def judged(got: Got, expected: bytes, what: str) -> Outcome:
@@ -188,6 +200,10 @@ READINGS: Mapping[str, Reading] = {
     "last part": _part(-1),
     "attributes": _attributes,
 }
+
+
+#: Enough to see what every other one would show.
+FEW_READINGS: Mapping[str, Reading] = {name: READINGS[name] for name in ("whole", "head", "middle", "suffix")}
 
 
 def copied(gateway: Gateway, source: tuple[str, str], target: tuple[str, str], truth: Truth) -> Outcome:
