@@ -10,7 +10,9 @@ _SYSTEM_METADATA = frozenset(
     {"cache-control", "content-disposition", "content-encoding", "content-language", "content-type", "expires"}
 )
 _COPY_SOURCE = "x-amz-copy-source"
-_ABOUT_THE_COPY = frozenset({"x-amz-metadata-directive", "x-amz-tagging-directive", "x-amz-checksum-algorithm"})
+METADATA_DIRECTIVE = "x-amz-metadata-directive"
+TAGGING_DIRECTIVE = "x-amz-tagging-directive"
+_ABOUT_THE_COPY = frozenset({METADATA_DIRECTIVE, TAGGING_DIRECTIVE, "x-amz-checksum-algorithm"})
 _CONDITIONS = {
     "x-amz-copy-source-if-match": "if-match",
     "x-amz-copy-source-if-none-match": "if-none-match",
@@ -25,13 +27,18 @@ def source_conditions(requested: Headers) -> Headers:
     return Headers((_CONDITIONS[name], value) for name, value in requested if name in _CONDITIONS)
 
 
+def replaces(requested: Headers, directive: str) -> bool:
+    """Whether a copy's directive is ``REPLACE`` and not ``COPY``, the default."""
+    return (requested.get(directive) or "COPY").upper() == "REPLACE"
+
+
 def copied_headers(requested: Headers, source: Headers) -> Headers:
     """The header fields of the PutObject that stands for a CopyObject.
 
     With the metadata directive ``COPY``, which is the default, the metadata come from the source and those in the
     request are ignored; with ``REPLACE`` it is the other way round.
     """
-    replace = (requested.get("x-amz-metadata-directive") or "COPY").upper() == "REPLACE"
+    replace = replaces(requested, METADATA_DIRECTIVE)
     kept = Headers(
         (name, value)
         for name, value in requested
@@ -48,10 +55,21 @@ def copied_tagging(body: bytes) -> Headers:
     Raises:
         S3Error: the answer is not XML.
     """
-    tags = [
+    tags = parse_tagging(body)
+    return Headers((("x-amz-tagging", urlencode(tags)),)) if tags else Headers()
+
+
+def parse_tagging(body: bytes) -> list[tuple[str, str]]:
+    """Key and value of every tag in a GetObjectTagging answer; Ceph RGW's is empty for an object without tags.
+
+    Raises:
+        S3Error: the answer is not XML.
+    """
+    if not body.strip():
+        return []
+    return [
         (tag.findtext("{*}Key") or "", tag.findtext("{*}Value") or "") for tag in parse_xml(body).iterfind(".//{*}Tag")
     ]
-    return Headers((("x-amz-tagging", urlencode(tags)),)) if tags else Headers()
 
 
 def _is_metadata(name: str) -> bool:

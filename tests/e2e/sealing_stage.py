@@ -65,7 +65,7 @@ class SealingStage:
             options={"wrapping_keys": {"other": other}} | dict(options or {}),
         )
         self.client: S3Client = self.gateway.client(max_pool_connections=20)
-        self.direct: S3Client = store.client(max_pool_connections=20)
+        self.direct: S3Client = store.client(max_pool_connections=20, request_checksum_calculation="when_required")
 
     def start(self) -> None:
         """Make the buckets and start the gateway."""

@@ -92,6 +92,12 @@ def _is_sealed(stage: SealingStage, kind: str, key: str) -> bool:
     return stored.startswith(b"sealgate")
 
 
+def _tags(stage: SealingStage, kind: str, key: str) -> list[dict[str, str]]:
+    """An object's tags; Ceph RGW answers nothing at all for none."""
+    tags: list[dict[str, str]] = stage.client.get_object_tagging(Bucket=stage.bucket(kind), Key=key).get("TagSet", [])
+    return tags
+
+
 def _streamed(passed: list[Passed]) -> bool:
     """Whether the bytes went through the gateway."""
     return any(one.method == "GET" and one.received_bytes > 20_000 for one in passed)
@@ -116,8 +122,7 @@ def test_an_object_is_copied(stage: SealingStage, source: str, destination: str,
     assert abs(copied["CopyObjectResult"]["LastModified"] - datetime.now(UTC)) < timedelta(minutes=5)
     assert _is_sealed(stage, destination, target) == (destination in _SEALING)
     assert ("-1" in got["ETag"]) == (destination in _SEALING)
-    tags = stage.client.get_object_tagging(Bucket=stage.bucket(destination), Key=target)["TagSet"]
-    assert tags == [{"Key": "kept", "Value": "1"}]
+    assert _tags(stage, destination, target) == [{"Key": "kept", "Value": "1"}]
     same_key = {source, destination} <= {SEALED, SECOND, MIGRATING} or {source, destination} == {OTHER_KEY}
     if size and stage.store.name == "seaweedfs":
         assert _streamed(passed) == (not same_key or "streamed" in stage.name)
@@ -141,8 +146,8 @@ def test_a_multipart_object_is_copied(stage: SealingStage, destination: str, tai
     assert stage.read(stage.bucket(destination), target, Range="bytes=5242870-5242889") == data[5242870:5242890]
     (listed,) = stage.client.list_objects_v2(Bucket=stage.bucket(destination), Prefix=target)["Contents"]
     assert listed["Size"] == len(data)
-    tags = stage.client.get_object_tagging(Bucket=stage.bucket(destination), Key=target)["TagSet"]
-    assert tags == [{"Key": "kept", "Value": "1"}]
+    # Ceph RGW 16 knows no tags of multipart uploads, so there may be none to copy.
+    assert _tags(stage, destination, target) == _tags(stage, SEALED, source)
 
 
 def test_a_copy_of_a_copy_is_read_at_its_own_place_only(stage: SealingStage) -> None:
@@ -176,7 +181,8 @@ def test_metadata_and_tags_are_replaced_when_the_client_says_so(
     )  # fmt: skip
     head = stage.client.head_object(**target)
     assert (head["Metadata"], head["ContentType"]) == ({"new": "2"}, "text/new")
-    assert stage.client.get_object_tagging(**target)["TagSet"] == [{"Key": "new", "Value": "2"}]
+    if parts == 1 or stage.store.name != "rgw":
+        assert _tags(stage, destination, target["Key"]) == [{"Key": "new", "Value": "2"}]
     assert stage.read(target["Bucket"], target["Key"]) == bytes(5 * MIB) * (parts - 1) + b"x"
 
 
@@ -276,9 +282,10 @@ def test_a_version_of_the_source_is_copied(stage: SealingStage, destination: str
         assert copied["CopySourceVersionId"] == first
         # An older version onto the object itself is how objects are restored.
         restored = stage.client.copy_object(Bucket=bucket, Key=key, CopySource=source)
-        assert restored["VersionId"] not in {None, first}
         assert stage.read(bucket, key) == b"first"
-        assert stage.read(bucket, key, VersionId=restored["VersionId"]) == b"first"
+        if stage.store.name != "rgw":  # it does not say which version its copies are
+            assert restored["VersionId"] != first
+            assert stage.read(bucket, key, VersionId=restored["VersionId"]) == b"first"
     finally:
         stage.direct.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Suspended"})
 

@@ -68,11 +68,12 @@ def test_tags_survive_with_every_character() -> None:
     assert parse_qsl(value, keep_blank_values=True) == [("a&b=", "ä +%"), ("empty", "")]
 
 
-def test_no_tags_are_no_field() -> None:
-    assert copied_tagging(b"<Tagging><TagSet/></Tagging>") == Headers()
+@pytest.mark.parametrize("body", [b"<Tagging><TagSet/></Tagging>", b"", b"\n"])
+def test_no_tags_are_no_field(body: bytes) -> None:
+    assert copied_tagging(body) == Headers()
 
 
-@pytest.mark.parametrize("body", [b"", b"not XML", b'<!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>'])
+@pytest.mark.parametrize("body", [b"not XML", b'<!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>'])
 def test_what_is_no_tagging_document_is_refused(body: bytes) -> None:
     with pytest.raises(S3Error):
         copied_tagging(body)

@@ -11,7 +11,13 @@ from aiohttp import web
 
 from gateway.errors import S3Error, UpstreamUnavailable
 from gateway.modes.plan import Plan
-from gateway.s3.copied_metadata import copied_headers, copied_tagging, source_conditions
+from gateway.s3.copied_metadata import (
+    TAGGING_DIRECTIVE,
+    copied_headers,
+    copied_tagging,
+    replaces,
+    source_conditions,
+)
 from gateway.s3.copy_source import CopySource
 from gateway.s3.copy_source_range import COPY_SOURCE_RANGE, check_copy_source_range, parse_copy_source_range
 from gateway.s3.encryption_headers import ENCRYPTION_HEADERS, CustomerKeyHeaders
@@ -185,7 +191,7 @@ async def source_tagging(call: Call, source: Source) -> Headers:
     Raises:
         S3Error: AccessDenied, when they can not be read.
     """
-    if (call.request.raw.headers.get("x-amz-tagging-directive") or "COPY").upper() == "REPLACE":
+    if replaces(call.request.raw.headers, TAGGING_DIRECTIVE):
         return Headers()
     request = UpstreamRequest(
         operation=Operation.GET_OBJECT_TAGGING,

@@ -15,7 +15,7 @@ from gateway.errors import S3Error
 from gateway.modes.plan import Plan
 from gateway.modes.shown_etag import shown_etag
 from gateway.policy.rules import ModeName, first_match
-from gateway.s3.copied_metadata import copied_headers
+from gateway.s3.copied_metadata import METADATA_DIRECTIVE, copied_headers, replaces
 from gateway.s3.copy_source_range import (
     COPY_SOURCE_RANGE,
     ByteRange,
@@ -31,7 +31,7 @@ from gateway.s3.xml import render_copy_result
 from gateway.server.handlers.call import Call, is_success
 from gateway.server.handlers.multipart import require_part_proof
 from gateway.server.handlers.refusal import Refusal, read_refusal
-from gateway.server.handlers.stream_copy import CopyResult, Source, source_tagging
+from gateway.server.handlers.stream_copy import CopyResult, Source, remove_version, source_tagging
 from gateway.server.keep_alive import answer_in_time
 from gateway.server.respond import forwarded_answer_headers
 from gateway.server.sealed.copied import SOURCE_OWNER, CopiedObject, find_copied
@@ -145,13 +145,18 @@ async def _replying(call: Call, work: Awaitable[web.Response]) -> web.Response:
 async def _copy(call: Call, copied: CopiedObject, planned: Plan) -> Written:
     """The new object."""
     headers = await _new_object_headers(call, copied, planned)
+    wrong_version: str | None = None
     by_server = call.services.copies.by_server(Operation.COPY_OBJECT, planned.mode)
     if by_server and planned.mode is ModeName.CSE and _keeps_wrapping_key(call, copied):
-        written = await copy_on_server(call, copied, planned, headers)
-        if written is not None:
-            return written
+        outcome = await copy_on_server(call, copied, planned, headers)
+        if isinstance(outcome, Written):
+            return outcome
+        wrong_version = outcome.version_id
     tagging = await source_tagging(call, copied.source)
-    return await stream_object_copy(call, copied, planned, headers.replacing(tagging))
+    written = await stream_object_copy(call, copied, planned, headers.replacing(tagging))
+    if wrong_version is not None:
+        await remove_version(call, wrong_version)
+    return written
 
 
 def _keeps_wrapping_key(call: Call, copied: CopiedObject) -> bool:
@@ -186,7 +191,7 @@ def _require_change(call: Call, copied: CopiedObject, planned: Plan) -> None:
         return
     if planned.mode is not ModeName.CSE or not _keeps_wrapping_key(call, copied):
         return
-    replaced = (requested.get("x-amz-metadata-directive") or "COPY").upper() == "REPLACE"
+    replaced = replaces(requested, METADATA_DIRECTIVE)
     encrypted = any(name in ENCRYPTION_HEADERS for name, _ in planned.headers)
     if not replaced and not encrypted and _CHANGES.isdisjoint(requested.names()):
         raise S3Error(

@@ -7,18 +7,21 @@ may be read at the new one as well; nobody without the data key can make it.
 import asyncio
 import itertools
 from collections.abc import Awaitable, Iterable
+from dataclasses import dataclass
 from datetime import datetime
+from urllib.parse import parse_qsl
 
 from gateway.crypto.sealed.identity import alias_proof, location_of
 from gateway.crypto.sealed.marker import MARKER, Marker
 from gateway.modes.plan import Plan
+from gateway.s3.copied_metadata import METADATA_DIRECTIVE, TAGGING_DIRECTIVE, parse_tagging, replaces
 from gateway.s3.copy_conditions import IF_MATCH
 from gateway.s3.copy_source_range import COPY_SOURCE_RANGE
 from gateway.s3.encryption_headers import CUSTOMER_HEADERS
 from gateway.s3.headers import Headers
 from gateway.s3.operation import Operation
 from gateway.s3.xml import element_text
-from gateway.server.handlers.call import Call, is_success
+from gateway.server.handlers.call import MAX_DOCUMENT_BYTES, Call, is_success
 from gateway.server.handlers.refusal import cannot_copy
 from gateway.server.handlers.stream_copy import source_tagging
 from gateway.server.sealed.copied import CopiedObject
@@ -34,11 +37,20 @@ RANGES_AT_A_TIME = 4
 
 _BAD_REQUEST = 400
 _PRECONDITION_FAILED = 412
-_METADATA_DIRECTIVE = "x-amz-metadata-directive"
-_TAGGING_DIRECTIVE = "x-amz-tagging-directive"
 
 
-async def copy_on_server(call: Call, copied: CopiedObject, planned: Plan, headers: Headers) -> Written | None:
+@dataclass(frozen=True, slots=True)
+class NotCopied:
+    """The server did not make the copy, or made one that is not right.
+
+    Attributes:
+        version_id: the version that has to go when the right one is there; None when there is none.
+    """
+
+    version_id: str | None = None
+
+
+async def copy_on_server(call: Call, copied: CopiedObject, planned: Plan, headers: Headers) -> Written | NotCopied:
     """Let the server copy a sealed object whose wrapping key is the destination's.
 
     Args:
@@ -48,7 +60,7 @@ async def copy_on_server(call: Call, copied: CopiedObject, planned: Plan, header
         headers: the new object's header fields.
 
     Returns:
-        The copy; None when this server can not make it, so that it has to be streamed.
+        The copy; or, when this server can not make it, that it has to be streamed.
 
     Raises:
         UpstreamRefused: the server refuses the copy for a reason of the client's.
@@ -59,7 +71,7 @@ async def copy_on_server(call: Call, copied: CopiedObject, planned: Plan, header
         raise AssertionError("internal error: the server was to copy what is not sealed")
     # Ceph RGW 16 decodes this name twice and aborts on a bare percent sign: it never reaches a server here.
     if layout.table is not None and "%" in copied.source.place.object_key:
-        return None
+        return NotCopied()
     marker = Marker(layout.plaintext_bytes if layout.table is None else None, await _alias(call, copied))
     headers = headers.replacing(((MARKER, marker.render()),))
     try:
@@ -69,15 +81,18 @@ async def copy_on_server(call: Call, copied: CopiedObject, planned: Plan, header
             written = await _copy_parts(call, copied, headers, layout.stored_bytes)
     except UpstreamRefused as refused:
         if _is_server_limit(call, copied, refused.refusal.status):
-            return None
+            return NotCopied()
         if refused.refusal.status == _PRECONDITION_FAILED and not WRITE_CONDITIONS & headers.names():
             raise ObjectChanged from refused
         raise
-    if await _shows(call, planned, written, marker, layout.stored_bytes):
+    new = _new_object(call, planned, written)
+    proven, version = await _shows(call, new, written, marker, layout.stored_bytes), new.version_id
+    if not proven:
+        call.services.copies.note_unproven(Operation.COPY_OBJECT, planned.mode)
+        call.services.metrics.copy_unproven(planned.mode)
+    elif await _has_tags(call, copied, new):
         return written
-    call.services.copies.note_unproven(Operation.COPY_OBJECT, planned.mode)
-    call.services.metrics.copy_unproven(planned.mode)
-    return None
+    return NotCopied(None if version == "null" else version)
 
 
 def copy_ranges(stored_bytes: int, range_bytes: int = RANGE_BYTES) -> list[tuple[int, int]]:
@@ -101,10 +116,10 @@ async def _alias(call: Call, copied: CopiedObject) -> bytes | None:
 
 async def _copy_whole(call: Call, copied: CopiedObject, planned: Plan, headers: Headers) -> Written:
     """CopyObject, with the metadata that the copy shall have: the marker is among them."""
-    directives = [(_METADATA_DIRECTIVE, "REPLACE")]
-    tagging = planned.headers.get(_TAGGING_DIRECTIVE)
+    directives = [(METADATA_DIRECTIVE, "REPLACE")]
+    tagging = planned.headers.get(TAGGING_DIRECTIVE)
     if tagging is not None:
-        directives.append((_TAGGING_DIRECTIVE, tagging))
+        directives.append((TAGGING_DIRECTIVE, tagging))
     request = UpstreamRequest(
         operation=Operation.COPY_OBJECT,
         method="PUT",
@@ -167,20 +182,48 @@ def _is_server_limit(call: Call, copied: CopiedObject, status: int) -> bool:
     return cannot_copy(status) or (status == _BAD_REQUEST and (onto_itself or copied.source.customer is not None))
 
 
-async def _shows(call: Call, planned: Plan, written: Written, marker: Marker, stored_bytes: int) -> bool:
-    """Whether the copy has the marker that it was given; without it, it could not be read."""
-    stored = StoredObject(
+def _new_object(call: Call, planned: Plan, written: Written) -> StoredObject:
+    return StoredObject(
         bucket=call.bucket,
         object_key=call.object_key,
         raw_object_key=call.request.raw_object_key or "",
         version_id=written.headers.get("x-amz-version-id"),
         encryption=Headers((name, value) for name, value in planned.headers if name in CUSTOMER_HEADERS),
     )
-    async with call.send_request(stored.head()) as answer:
+
+
+async def _shows(call: Call, new: StoredObject, written: Written, marker: Marker, stored_bytes: int) -> bool:
+    """Whether the copy has the marker that it was given; without it, it could not be read."""
+    async with call.send_request(new.head()) as answer:
         if not is_success(answer.status):
             return False
         if (answer.headers.get("etag") or "").strip('"') != written.etag.strip('"'):
             return True  # somebody wrote another object since: there is nothing left to look at
-        return answer.headers.get(MARKER) == marker.render() and answer.headers.get("content-length") == str(
-            stored_bytes
-        )
+        if answer.headers.get(MARKER) != marker.render():
+            return False
+        return answer.headers.get("content-length") == str(stored_bytes)
+
+
+async def _has_tags(call: Call, copied: CopiedObject, new: StoredObject) -> bool:
+    """Whether the copy has the tags that it shall have. Ceph RGW 16 forgets them when metadata are replaced."""
+    if replaces(call.request.raw.headers, TAGGING_DIRECTIVE):
+        expected = len(parse_qsl(call.request.raw.headers.get("x-amz-tagging") or "", keep_blank_values=True))
+    else:
+        # S3 says it to whoever may read the tags, which is who may copy them.
+        count = copied.headers.get("x-amz-tagging-count") or ""
+        expected = int(count) if count.isdigit() else 0
+    if not expected:
+        return True
+    request = UpstreamRequest(
+        operation=Operation.GET_OBJECT_TAGGING,
+        method="GET",
+        bucket=call.request.bucket,
+        raw_object_key=call.request.raw_object_key,
+        query=new.get().query.with_values((("tagging", None),)),
+        headers=Headers(),
+        body=EmptyBody(),
+    )
+    async with call.send_request(request) as answer:
+        body = await answer.read(MAX_DOCUMENT_BYTES)
+        # Whoever may write tags without reading them is believed to have written them.
+        return not is_success(answer.status) or len(parse_tagging(body)) == expected
