@@ -7,6 +7,7 @@ gateway, so the object appears all at once and under the client's conditions.
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from dataclasses import replace
 from typing import Final
 
 from aiohttp import web
@@ -20,7 +21,7 @@ from gateway.crypto.sealed.message import MessageHead, MessageOpener
 from gateway.errors import IntegrityError, S3Error, UpstreamUnavailable
 from gateway.keys.provider import DataKey
 from gateway.modes.upload_id import UPLOAD_ID
-from gateway.s3.checksums import NOT_VALUES
+from gateway.s3.checksums import NOT_VALUES, new_md5
 from gateway.s3.forwarding import forwarded_query
 from gateway.s3.headers import Headers
 from gateway.s3.operation import Operation
@@ -181,10 +182,11 @@ class _Completing:
         )
 
     async def _put_extra(self, completion: Completion, size: int, body: Body) -> str:
-        staging, staged, number = self._sealed.staging, self._upload.staged, completion.extra_number
-        if completion.replaced is not None:
-            # Should everything after this be lost, the client's part is still known.
-            await staging.note_own(staged, OwnPart(number, size, None, completion.replaced))
+        """Upload the last part. It is recorded before, so that a crash leaves none that nobody knows."""
+        number = completion.extra_number
+        expected = OwnPart(number, size, _usual_etag(body), completion.replaced)
+        if expected.etag is not None or expected.replaced is not None:
+            await self._sealed.staging.note_own(self._upload.staged, expected)
         query = EMPTY_QUERY.with_values((("partNumber", str(number)),))
         request = self._upload.request(Operation.UPLOAD_PART, query=query, body=body)
         async with self._call.send_request(request) as answer:
@@ -194,7 +196,8 @@ class _Completing:
             etag = answer.headers.get("etag")
             if not etag:
                 raise UpstreamUnavailable("the upstream server took a part without giving its ETag")
-        await staging.note_own(staged, OwnPart(number, size, etag, completion.replaced))
+        if etag != expected.etag:
+            await self._sealed.staging.note_own(self._upload.staged, replace(expected, etag=etag))
         return etag
 
     async def _complete(self, completion: Completion, closing: bytes, data_key: DataKey, extra: str) -> web.Response:
@@ -252,6 +255,15 @@ class _Completing:
             self._sealed.layouts.put(call.bucket, call.object_key, quoted, layout)
             self._sealed.layouts.note_latest(call.bucket, call.object_key, None, quoted)
         await self._sealed.staging.clear(self._upload.staged)
+
+
+def _usual_etag(body: Body) -> str | None:
+    """The ETag that most servers give to a part: its MD5. None when the bytes are not here yet."""
+    if not isinstance(body, BufferedBody):
+        return None
+    digest = new_md5()
+    digest.update(body.data)
+    return f'"{digest.digest().hex()}"'
 
 
 def _refuse_checksum_values(received: Headers) -> None:
