@@ -11,7 +11,7 @@ from typer.testing import CliRunner, Result
 from gateway.cli.app import app
 from gateway.crypto.sealed.closing import PartTable, seal_closing
 from gateway.crypto.sealed.envelope import Envelope, Kind
-from gateway.crypto.sealed.identity import location_of
+from gateway.crypto.sealed.identity import alias_proof, location_of
 from gateway.crypto.sealed.message import seal_message
 from gateway.keys.local import LocalKeyProvider
 from gateway.keys.local_keyring import Keyring, WrappingKey, render_keyring
@@ -61,6 +61,10 @@ class Sealing:
         table = PartTable.of(enumerate(sizes, 1))
         place = location_of(bucket, key)
         return seal_closing(made.key, self._object_id, place, made.wrapping_key, made.wrapped, table)
+
+    def alias(self, bucket: str, key: str) -> bytes:
+        """The alias proof for another place."""
+        return alias_proof(self._data_key.key, self._object_id, location_of(bucket, key))
 
     def _message(self, kind: Kind, number: int, bucket: str, key: str, plaintext: bytes) -> bytes:
         made, place = self._data_key, location_of(bucket, key)

@@ -20,6 +20,9 @@ from gateway.errors import IntegrityError
 #: boto3 makes its clients at run time from data files; there is no class to name.
 S3Client: TypeAlias = Any
 
+#: Keys asked for at a time: as many as S3 gives.
+PAGE_KEYS = 1_000
+
 _METADATA_NAME: Final = MARKER.removeprefix("x-amz-meta-")
 _LOCATION: Final = re.compile(r"s3://([A-Za-z0-9._-]{1,255})(?:/(.*))?", re.DOTALL)
 _CONTENT_RANGE: Final = re.compile(r"bytes ([0-9]{1,19})-([0-9]{1,19})/([0-9]{1,19})", re.ASCII)
@@ -174,7 +177,9 @@ def listed_objects(client: S3Client, location: S3Location) -> Iterator[list[str]
         SourceUnavailable: they can not be listed.
     """
     with _translated():
-        pages = client.get_paginator("list_objects_v2").paginate(Bucket=location.bucket, Prefix=location.object_key)
+        pages = client.get_paginator("list_objects_v2").paginate(
+            Bucket=location.bucket, Prefix=location.object_key, PaginationConfig={"PageSize": PAGE_KEYS}
+        )
         for page in pages:
             yield [entry["Key"] for entry in page.get("Contents", ())]
 
