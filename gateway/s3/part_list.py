@@ -98,7 +98,7 @@ def parse_completion(body: bytes) -> tuple[NamedPart, ...]:
     if any(after.number <= before.number for before, after in pairwise(parts)):
         raise S3Error(
             "InvalidPartOrder",
-            "The list of parts was not in ascending order. Parts must be ordered by part number.",
+            "The list of parts was not in ascending order. The parts list must be specified in order by part number.",
         )
     return parts
 

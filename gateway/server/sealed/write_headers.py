@@ -95,14 +95,21 @@ async def stored_write_conditions(call: Call, headers: Headers, encryption: Head
     if translated == stated:
         return headers
     rule = call.authorized.rule
-    if rule is not None and rule.existing is Existing.PLAINTEXT and not await _is_sealed(call, encryption):
-        return headers
+    if rule is not None and rule.existing is Existing.PLAINTEXT:
+        stored = StoredObject(
+            call.bucket,
+            call.object_key,
+            call.request.raw_object_key or "",
+            version_id=call.request.query.get("versionId"),
+            encryption=encryption,
+        )
+        if not await would_be_sealed(call, stored):
+            return headers
     return headers.replacing(translated)
 
 
-async def _is_sealed(call: Call, encryption: Headers) -> bool:
+async def would_be_sealed(call: Call, stored: StoredObject) -> bool:
     """Whether the object that is there now is sealed; what is not there may be called either."""
-    stored = StoredObject(call.bucket, call.object_key, call.request.raw_object_key or "", encryption=encryption)
     async with call.send_request(stored.head()) as answer:
         return not is_success(answer.status) or MARKER in answer.headers
 

@@ -142,12 +142,12 @@ def test_any_list_is_refused_or_becomes_exactly_its_parts(sizes: dict[int, int],
     chosen = [part for part in sorted(there, key=lambda part: part.number) if chance.random() < 0.8]
     if not chosen:
         return
-    code = None
+    completion = code = None
     try:
         completion = plan_completion(named(*chosen), there, [], "id")
     except S3Error as error:
         code = error.code
-    if code is not None:
+    if completion is None:
         small = [part for part in chosen[:-1] if part.stored_bytes < _BIG]
         full = set(range(chosen[-1].number + 1, MAX_PARTS + 1)) <= set(sizes)
         assert (code == "EntityTooSmall" and small) or (code == "InvalidRequest" and full)
