@@ -95,9 +95,9 @@ async def copy_on_server(call: Call, copied: CopiedObject, planned: Plan, header
     return NotCopied(None if version == "null" else version)
 
 
-def copy_ranges(stored_bytes: int, range_bytes: int = RANGE_BYTES) -> list[tuple[int, int]]:
+def copy_ranges(stored_bytes: int) -> list[tuple[int, int]]:
     """First and last byte of each part that a stored object is copied in; none but the only one is small."""
-    count = max(1, stored_bytes // range_bytes)
+    count = max(1, stored_bytes // RANGE_BYTES)
     bounds = [stored_bytes * part // count for part in range(count + 1)]
     return [(first, end - 1) for first, end in itertools.pairwise(bounds)]
 

@@ -28,6 +28,8 @@ from gateway.server.sealed.writing import wrapping_key_of
 from gateway.upstream.body import Body, BufferedBody, StreamedBody
 from gateway.upstream.request import UpstreamRequest
 
+#: The most plaintext that one PutObject takes, sealed and as it is, bytes.
+MOST_SEALED, MOST_PLAIN = MAX_PLAINTEXT_BYTES, MAX_SEALED_BYTES
 #: The least size of the parts that an object too large for one PutObject is written in, bytes.
 PART_BYTES = 64 * 1024 * 1024
 #: The most parts of such an object; S3 allows 10,000, one of which is the closing.
@@ -51,7 +53,7 @@ async def stream_object_copy(call: Call, copied: CopiedObject, planned: Plan, he
     """
     call.services.metrics.copy_streamed(call.request.operation)
     sealing = planned.mode is ModeName.CSE
-    if copied.size <= (MAX_PLAINTEXT_BYTES if sealing else MAX_SEALED_BYTES):
+    if copied.size <= (MOST_SEALED if sealing else MOST_PLAIN):
         return await _put_object(call, copied, planned, headers)
     if sealing:
         return await _upload_sealed(call, copied, headers)
