@@ -12,11 +12,12 @@ import structlog
 from aiohttp import web
 
 from gateway.crypto.sealed.geometry import plaintext_size, sealed_size
-from gateway.errors import GatewayError
+from gateway.errors import GatewayError, UpstreamUnavailable
 from gateway.modes.plan import plan
 from gateway.modes.shown_etag import counts_parts, shown_etag
 from gateway.policy.rules import EncryptionRule, Existing, ModeName, first_match
 from gateway.s3.forwarding import encryption_headers_of
+from gateway.s3.headers import Headers
 from gateway.s3.listing import Correction, ListedObject, correct_listing, parse_listing
 from gateway.server.handlers.call import Call, is_success
 from gateway.server.handlers.forward import forward
@@ -31,6 +32,8 @@ MAX_LISTING_BYTES = 16 * 1024 * 1024
 LOOKUPS_AT_A_TIME = 16
 
 _SMALLEST_BYTES = sealed_size(0)
+#: Header fields of a listing that go with every look-up too.
+_READ_FIELDS = frozenset({"x-amz-request-payer", "x-amz-expected-bucket-owner"})
 
 _log = structlog.get_logger("gateway.server.sealed.listing")
 
@@ -58,6 +61,7 @@ class _Corrector:
     def __init__(self, call: Call) -> None:
         self._bucket = call.bucket
         self._rules = call.services.rules
+        self._fields = Headers(field for field in call.request.raw.headers if field[0] in _READ_FIELDS)
         self._layouts = call.services.sealed.layouts
         self._reader = ObjectReader(call.services.sealed, call.services.metrics, call.send_request)
         self._found: dict[int, Correction] = {}
@@ -114,12 +118,17 @@ class _Corrector:
             object_key=entry.object_key,
             raw_object_key=quote(entry.object_key, safe="/-_.~", errors="surrogateescape"),
             version_id=entry.version_id,
+            fields=self._fields,
         )
         found = await self._reader.find(stored, likely_multipart=counts_parts(entry.etag))
         if found.layout is not None:
             # An object that was overwritten after the listing was made has another size.
             same = found.layout.etag == _quoted(entry.etag)
             self._show(at, entry, found.layout.plaintext_bytes if same else None)
+        elif found.refusal is not None:
+            # Archived, or removed in between.
+            self._failures.append(UpstreamUnavailable(f"the upstream server answered {found.refusal.status}"))
+            self._show(at, entry, None)
 
     def _show(self, at: int, entry: ListedObject, size: int | None) -> None:
         self._found[at] = Correction(entry, size, shown_etag(entry.etag) if entry.etag else "")

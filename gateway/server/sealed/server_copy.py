@@ -37,6 +37,8 @@ RANGES_AT_A_TIME = 4
 
 _BAD_REQUEST = 400
 _PRECONDITION_FAILED = 412
+#: The client may write here and not read, or somebody has removed the copy: no reason to make it again.
+_NOT_TO_BE_SEEN = frozenset({403, 404})
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +197,8 @@ def _new_object(call: Call, planned: Plan, written: Written) -> StoredObject:
 async def _shows(call: Call, new: StoredObject, written: Written, marker: Marker, stored_bytes: int) -> bool:
     """Whether the copy has the marker that it was given; without it, it could not be read."""
     async with call.send_request(new.head()) as answer:
+        if answer.status in _NOT_TO_BE_SEEN:
+            return True
         if not is_success(answer.status):
             return False
         if (answer.headers.get("etag") or "").strip('"') != written.etag.strip('"'):
