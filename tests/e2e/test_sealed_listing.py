@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from lab.certificates import CertificateAuthority
+from lab.minio import Minio
 from lab.openbao import OpenBao
 from lab.rgw import Rgw
 from lab.seaweed import SeaweedFS
@@ -34,13 +35,26 @@ def rgw_sealing(
     yield from _running(SealingStage(lab_directory / "lists-rgw", authority, rgw, openbao, name="lists"))
 
 
+@pytest.fixture(scope="module")
+def minio_sealing(
+    lab_directory: Path, authority: CertificateAuthority, minio: Minio, openbao: OpenBao
+) -> Iterator[SealingStage]:
+    yield from _running(SealingStage(lab_directory / "lists-minio", authority, minio, openbao, name="lists"))
+
+
 def _running(stage: SealingStage) -> Iterator[SealingStage]:
     stage.start()
     yield stage
     stage.stop()
 
 
-@pytest.fixture(params=["seaweed_sealing", pytest.param("rgw_sealing", marks=pytest.mark.slow)])
+@pytest.fixture(
+    params=[
+        "seaweed_sealing",
+        pytest.param("rgw_sealing", marks=pytest.mark.slow),
+        pytest.param("minio_sealing", marks=pytest.mark.slow),
+    ]
+)
 def stage(request: pytest.FixtureRequest) -> SealingStage:
     """Each kind of server."""
     found: SealingStage = request.getfixturevalue(request.param)
@@ -92,8 +106,8 @@ def test_sizes_and_etags_are_those_of_head(stage: SealingStage, listing: Callabl
 @pytest.mark.parametrize("encoding", ["", "&encoding-type=url"])
 def test_keys_of_all_kinds(stage: SealingStage, encoding: str) -> None:
     bucket, prefix = stage.bucket(SEALED), f"odd{len(encoding)}/"
-    # SeaweedFS lists a//b as a/b, where no object may be that was sealed for another name.
-    keys = [key for key in _ODD_KEYS if "//" not in key or stage.store.name != "seaweedfs"]
+    # SeaweedFS lists a//b as a/b, where no object may be that was sealed for another name; MinIO refuses the name.
+    keys = [key for key in _ODD_KEYS if "//" not in key or stage.store.name == "rgw"]
     for size, key in enumerate(keys):
         stage.put_parts(bucket, prefix + key, bytes(size))
         stage.client.put_object(Bucket=bucket, Key=f"{prefix}{key}.whole", Body=bytes(size))
