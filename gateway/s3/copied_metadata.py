@@ -2,6 +2,7 @@
 
 from urllib.parse import urlencode
 
+from gateway.errors import S3Error
 from gateway.s3.headers import Headers
 from gateway.s3.xml import parse_xml
 
@@ -28,8 +29,19 @@ def source_conditions(requested: Headers) -> Headers:
 
 
 def replaces(requested: Headers, directive: str) -> bool:
-    """Whether a copy's directive is ``REPLACE`` and not ``COPY``, the default."""
-    return (requested.get(directive) or "COPY").upper() == "REPLACE"
+    """Whether a copy's directive is ``REPLACE`` and not ``COPY``, the default.
+
+    Raises:
+        S3Error: InvalidArgument, when it is neither.
+    """
+    value = requested.get(directive) or "COPY"
+    if value.upper() not in {"COPY", "REPLACE"}:
+        raise S3Error(
+            "InvalidArgument",
+            f"Unknown {'tagging' if directive == TAGGING_DIRECTIVE else 'metadata'} directive.",
+            details=(("ArgumentName", directive), ("ArgumentValue", value)),
+        )
+    return value.upper() == "REPLACE"
 
 
 def copied_headers(requested: Headers, source: Headers) -> Headers:
@@ -37,6 +49,9 @@ def copied_headers(requested: Headers, source: Headers) -> Headers:
 
     With the metadata directive ``COPY``, which is the default, the metadata come from the source and those in the
     request are ignored; with ``REPLACE`` it is the other way round.
+
+    Raises:
+        S3Error: InvalidArgument, when the directive is neither.
     """
     replace = replaces(requested, METADATA_DIRECTIVE)
     kept = Headers(

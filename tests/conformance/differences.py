@@ -16,9 +16,11 @@ class Difference:
         title: what differs; ``docs/s3-support.md`` says it in these words.
         reason: why it has to.
         cases: server -> patterns of the cases that show it.
-        parts: patterns of what differs, as :class:`~tests.conformance.comparison.Outcome` names it.
+        parts: patterns of what differs, as :class:`~tests.conformance.comparison.Outcome` names it; or of
+            ``part|server's value|gateway's value``.
         gateway: case pattern -> status and code of the gateway's first answer that differs.
         modes: the gateway's modes that show it.
+        required: whether each of the cases has to show it.
     """
 
     title: str
@@ -27,14 +29,16 @@ class Difference:
     parts: tuple[str, ...] = ("*",)
     gateway: Mapping[str, str] | None = None
     modes: tuple[str, ...] = ("none", "cse")
+    required: bool = True
 
     def is_about(self, server: str, mode: str, case: str) -> bool:
         """Whether ``case`` shows it with ``server`` and a gateway in ``mode``."""
         return mode in self.modes and any(fnmatchcase(case, pattern) for pattern in self.cases.get(server, ()))
 
-    def covers(self, part: str) -> bool:
-        """Whether it explains that ``part`` differs."""
-        return any(fnmatchcase(part, pattern) for pattern in self.parts)
+    def covers(self, part: str, said: object, answered: object) -> bool:
+        """Whether it explains that ``part`` differs in this way."""
+        values = f"{part}|{said}|{answered}"
+        return any(fnmatchcase(values if "|" in pattern else part, pattern) for pattern in self.parts)
 
     def answer_to(self, case: str) -> str | None:
         """What the gateway has to answer, or None when that is not said."""
@@ -62,6 +66,7 @@ _CHECKSUM_FIELDS = (
 )
 _STREAMED = ("chunks-signed-large", "unsigned-payload-large", "presigned-put-large")
 _NO_KEYS = ("key-too-long", "key-not-utf8", "key-nul")
+_SEALED = ("cse",)
 _AMBIGUOUS = ("list-type-unknown", "two-sub-resources")
 
 DIFFERENCES: tuple[Difference, ...] = (
@@ -109,6 +114,7 @@ DIFFERENCES: tuple[Difference, ...] = (
         "stores the same checksum for such uploads by itself.",
         {"seaweedfs": _STREAMED, "minio": _STREAMED},
         ("header:x-amz-checksum-crc64nvme", "header:x-amz-checksum-type"),
+        modes=("none",),
     ),
     Difference(
         "A body that is not what its signature says is refused",
@@ -205,6 +211,117 @@ DIFFERENCES: tuple[Difference, ...] = (
         "RGW states no type for GetBucketLocation; this is what RFC 9110 lets a client assume.",
         {"rgw": ("bucket-location",)},
         ("header:content-type",),
+    ),
+    Difference(
+        "Sealed: a type that nobody states is not guessed from the content",
+        "The server sees ciphertext, and takes it for `application/octet-stream`.",
+        {"seaweedfs": ("*",)},
+        ("header:content-type|text/plain*|application/octet-stream",),
+        modes=_SEALED,
+        required=False,
+    ),
+    Difference(
+        "Sealed: no checksum of the stored bytes is shown",
+        "It would cover ciphertext. The answer to an upload repeats the checksum that the client sent and the gateway "
+        "verified.",
+        {"seaweedfs": ("checksum-*", "chunks-*", "multipart-checksums")},
+        ("header:x-amz-checksum-*|*|None", "header:x-amz-checksum-type|None|*"),
+        modes=_SEALED,
+        required=False,
+    ),
+    Difference(
+        "Sealed: answers are made by the gateway, as Amazon S3 makes them",
+        "The gateway reads, copies and completes by requests of its own. Status and code are the server's; quotes around "
+        "ETags, the namespace, details of errors, side fields and what HEAD says of an error follow Amazon S3.",
+        {"seaweedfs": ("*",)},
+        (
+            "namespace",
+            "header:vary",
+            "header:accept-ranges",
+            "Error/[!C]*",
+            "Error/C[!o]*",
+            "header:content-length|*|None",
+            "header:x-amz-mp-parts-count|1|None",
+            "header:x-amz-copy-source-version-id|None|*",
+            "header:etag|*|None",
+            'Copy*Result/ETag|an-etag|"an-etag"',
+        ),
+        modes=_SEALED,
+        required=False,
+    ),
+    Difference(
+        "Sealed: HEAD takes a range",
+        "As Amazon S3 does. SeaweedFS looks at Range only in GET.",
+        {
+            "seaweedfs": (
+                "if-if-range",
+                "if-match-and-range",
+                "range-all",
+                "range-[em]*",
+                "range-open*",
+                "range-f*",
+                "range-s[tu]*",
+            )
+        },
+        modes=_SEALED,
+    ),
+    Difference(
+        "Sealed: a range that can not be read is ignored",
+        "As RFC 9110 asks, and as Amazon S3 does. SeaweedFS answers 416.",
+        {"seaweedfs": ("range-backwards", "range-not-a-range", "range-spaces")},
+        gateway={"*": "200"},
+        modes=_SEALED,
+    ),
+    Difference(
+        "Sealed: If-Range is obeyed",
+        "A range of another object than the client knows would be of no use to it (RFC 9110). SeaweedFS ignores the field.",
+        {"seaweedfs": ("if-if-range-other",)},
+        gateway={"*": "200"},
+        modes=_SEALED,
+    ),
+    Difference(
+        "Sealed: uploads and parts are judged as Amazon S3 judges them",
+        "The gateway knows the sizes that parts had before they were sealed, and checks the list of parts itself.",
+        {
+            "seaweedfs": (
+                "multipart-checksums",
+                "multipart-no-parts-named",
+                "multipart-part-number-*",
+                "part-copy-refused",
+                "object-attributes-none-named",
+            )
+        },
+        gateway={
+            "multipart-checksums": "200",
+            "multipart-no-parts-named": "400 MalformedXML",
+            "multipart-part-number-not-a-number": "404 NoSuchUpload",
+            "object-attributes-none-named": "400 InvalidRequest",
+            "multipart-part-number-*": "400 InvalidArgument",
+        },
+        modes=_SEALED,
+    ),
+    Difference(
+        "Sealed: ListMultipartUploads shows the server's own ids",
+        "They do for aborting an upload. One that is to be continued needs the id that the gateway gave, which says that "
+        "its parts are sealed.",
+        {"seaweedfs": ("multipart-list-uploads",)},
+        ("*UploadId", "*UploadIdMarker"),
+        modes=_SEALED,
+    ),
+    Difference(
+        "Sealed: what needs the content at the server is refused",
+        "SelectObjectContent and GetObjectTorrent would work on ciphertext.",
+        {"seaweedfs": ("object-torrent", "select-not-there")},
+        gateway={"*": "501 NotImplemented"},
+        modes=_SEALED,
+    ),
+    Difference(
+        "Sealed: SeaweedFS keeps no folder objects",
+        "It makes a directory of a key that ends with a slash, and keeps neither content nor metadata. What it answers "
+        "later is no sealed object and is refused.",
+        {"seaweedfs": ("key-trailing-slash",)},
+        gateway={"*": "403 AccessDenied"},
+        modes=_SEALED,
     ),
 )
 

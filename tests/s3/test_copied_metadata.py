@@ -35,6 +35,13 @@ def test_a_copy_keeps_the_sources_metadata_and_the_requests_settings() -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("directive", ["MOVE", "COPY,REPLACE"])
+def test_a_directive_is_one_of_two(directive: str) -> None:
+    requested = _REQUEST.replacing((("x-amz-metadata-directive", directive),))
+    with pytest.raises(S3Error, match="InvalidArgument: Unknown metadata directive"):
+        copied_headers(requested, _SOURCE)
+
+
 @pytest.mark.parametrize("directive", ["REPLACE", "replace"])
 def test_replacing_takes_all_metadata_from_the_request(directive: str) -> None:
     copied = copied_headers(_REQUEST.replacing((("x-amz-metadata-directive", directive),)), _SOURCE)
