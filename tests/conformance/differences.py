@@ -231,8 +231,8 @@ DIFFERENCES: tuple[Difference, ...] = (
     ),
     Difference(
         "Sealed: answers are made by the gateway, as Amazon S3 makes them",
-        "The gateway reads, copies and completes by requests of its own. Status and code are the server's; quotes around "
-        "ETags, the namespace, details of errors, side fields and what HEAD says of an error follow Amazon S3.",
+        "The gateway reads, copies and completes by requests of its own. Status and code are the server's; quotes "
+        "around ETags, the namespace, details of errors, side fields and what HEAD says of an error follow Amazon S3.",
         {"seaweedfs": ("*",)},
         (
             "namespace",
@@ -274,7 +274,8 @@ DIFFERENCES: tuple[Difference, ...] = (
     ),
     Difference(
         "Sealed: If-Range is obeyed",
-        "A range of another object than the client knows would be of no use to it (RFC 9110). SeaweedFS ignores the field.",
+        "A range of another object than the client knows would be of no use to it (RFC 9110). SeaweedFS ignores the "
+        "field.",
         {"seaweedfs": ("if-if-range-other",)},
         gateway={"*": "200"},
         modes=_SEALED,
@@ -302,8 +303,8 @@ DIFFERENCES: tuple[Difference, ...] = (
     ),
     Difference(
         "Sealed: ListMultipartUploads shows the server's own ids",
-        "They do for aborting an upload. One that is to be continued needs the id that the gateway gave, which says that "
-        "its parts are sealed.",
+        "They do for aborting an upload. One that is to be continued needs the id that the gateway gave, which says "
+        "that its parts are sealed.",
         {"seaweedfs": ("multipart-list-uploads",)},
         ("*UploadId", "*UploadIdMarker"),
         modes=_SEALED,
