@@ -1,9 +1,10 @@
 """ETags of sealed objects, as clients see them and as the server knows them.
 
 A client that knows the MD5 of what it sent takes an ETag of 32 hexadecimal digits for it, and would report damage.
-ETags with a part count are never compared. So the ETag of an object that one PutObject stored gets the count 1, and the
-rare upload that really has one part gets a count that S3 can not have: the way back has to be unique, because
-conditions that clients send are translated and evaluated by the server.
+ETags with a part count are never compared. So the ETag of an object that one PutObject stored gets the count 1, and so
+does that of a part, because some clients (s3cmd) compare those as well. The rare upload that really has one part gets a
+count that S3 can not have: the way back has to be unique, because conditions that clients send are translated and
+evaluated by the server.
 
     server's      client's
     "<hex>"       "<hex>-1"

@@ -61,7 +61,7 @@ def test_restic_backs_up_and_restores(stand: Stand, source_file: Callable[[int],
     restic("backup", tree)
     restic("forget", "--keep-last", "1", "--prune")
     assert "no errors were found" in restic("check", "--read-data")
-    with pytest.raises(ClientFailed, match="config file already exists"):
+    with pytest.raises(ClientFailed, match="already initialized"):
         restic("init")
     client = stand.gateway.client()
     keys = [entry["Key"] for entry in client.list_objects_v2(Bucket=_BUCKET, Prefix=prefix)["Contents"]]

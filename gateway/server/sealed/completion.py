@@ -14,6 +14,7 @@ from typing import Final
 from gateway.crypto.sealed.closing import PartTable
 from gateway.crypto.sealed.geometry import MAX_PARTS, MIN_PART_BYTES, plaintext_size
 from gateway.errors import S3Error
+from gateway.modes.shown_etag import shown_etag, stored_etag
 from gateway.s3.part_list import NamedPart, StoredPart
 from gateway.server.sealed.staging import OwnPart
 
@@ -81,7 +82,7 @@ def plan_completion(
     known = {
         (part.number, part.etag.strip('"')): part for part in (client_part(other, own) for other in stored) if part
     }
-    parts = [_found(part, known.get((part.number, part.bare_etag)), upload_id) for part in named]
+    parts = [_found(part, known.get((part.number, stored_etag(part.bare_etag))), upload_id) for part in named]
     for part, size in parts[:-1]:
         if size < MIN_PART_BYTES:
             raise _too_small(part, size)
@@ -152,6 +153,6 @@ def _too_small(part: StoredPart, plaintext_bytes: int) -> S3Error:
             ("ProposedSize", str(plaintext_bytes)),
             ("MinSizeAllowed", str(MIN_PART_BYTES)),
             ("PartNumber", str(part.number)),
-            ("ETag", part.etag.strip('"')),
+            ("ETag", shown_etag(part.etag).strip('"')),
         ),
     )

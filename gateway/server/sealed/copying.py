@@ -236,7 +236,7 @@ async def _write_part(
         written = await write_part(upload, part_number, size, pieces, headers.replacing(upload.encryption))
     if isinstance(written, Refusal):
         raise UpstreamRefused(written)
-    return _result(call, "CopyPartResult", copied, Written(written.get("etag") or "", written), sealed=False)
+    return _result(call, "CopyPartResult", copied, Written(written.get("etag") or "", written), sealed=True)
 
 
 async def _put_part(call: Call, planned: Plan, copied: CopiedObject, wanted: ByteRange) -> web.Response:
@@ -269,7 +269,7 @@ def _part_headers(headers: Headers) -> Headers:
 
 
 def _result(call: Call, element: CopyResult, copied: CopiedObject, written: Written, *, sealed: bool) -> web.Response:
-    """S3's answer to a copy. The ETags of parts are the server's own, those of sealed objects are translated."""
+    """S3's answer to a copy. The ETags of sealed objects and parts are translated."""
     date = written.headers.get("date")
     modified = written.modified or (call.services.now() if date is None else parsedate_to_datetime(date))
     etag = f'"{written.etag.strip(_QUOTE)}"'  # some servers leave the quotes out here

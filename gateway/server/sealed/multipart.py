@@ -12,6 +12,7 @@ from gateway.crypto.sealed.geometry import plaintext_size
 from gateway.crypto.sealed.marker import Marker
 from gateway.errors import S3Error, UpstreamUnavailable
 from gateway.modes.plan import plan
+from gateway.modes.shown_etag import shown_etag
 from gateway.modes.upload_id import UPLOAD_ID, UploadId, wrapping_key_tag
 from gateway.policy.rules import ModeName
 from gateway.s3.checksums import Algorithm
@@ -93,8 +94,7 @@ async def upload_sealed_part(call: Call) -> web.StreamResponse:
     if isinstance(written, Refusal):
         return written.reply(call)
     checksums = {} if client.payload is None else client.payload.checksums
-    shown = written_headers(written, checksums).replacing((("etag", written.get("etag") or ""),))
-    return buffered(call.http, call.exchange, 200, shown, b"")
+    return buffered(call.http, call.exchange, 200, written_headers(written, checksums), b"")
 
 
 def upload_headers(upload: SealedUpload) -> Headers:
@@ -126,7 +126,9 @@ async def list_sealed_parts(call: Call) -> web.StreamResponse:
             if known is None or (known != part and (known.number, known.etag) in listed):
                 return None
             size = plaintext_size(known.stored_bytes)
-            return known if size is None else replace(known, stored_bytes=size)
+            return replace(
+                known, etag=shown_etag(known.etag), stored_bytes=known.stored_bytes if size is None else size
+            )
 
         body = show_parts(body, upload_id=call.request.query.get(UPLOAD_ID) or "", shown=shown)
         return buffered(call.http, call.exchange, answer.status, written_headers(answer.headers, {}), body)

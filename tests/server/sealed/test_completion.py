@@ -81,6 +81,15 @@ def test_what_is_not_there_or_too_small_is_refused(parts: list[NamedPart], expec
     assert refused(parts, there) == expected
 
 
+@pytest.mark.parametrize("etag", ['"abc-1"', "abc-1", '"abc"', "abc"])
+def test_a_part_is_named_by_its_shown_etag_or_by_the_servers(etag: str) -> None:
+    there = [stored(1, etag="abc")]
+    assert plan_completion([NamedPart(1, etag)], there, (), "u").kept == ((1, '"abc"'),)
+    with pytest.raises(S3Error) as refused:
+        plan_completion([NamedPart(1, "abc-2")], there, (), "u")
+    assert ("ETag", "abc-2") in refused.value.details
+
+
 def test_etags_are_compared_without_quotes() -> None:
     assert where(plan_completion([NamedPart(1, "e1")], [stored(1)], [], "id")) == ([1], None, 2)
 
