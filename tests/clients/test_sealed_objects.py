@@ -1,8 +1,10 @@
 """Mode ``cse`` through unmodified clients: every size around the format's borders, and nothing to synchronise twice."""
 
 import filecmp
+import os
 import random
 import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -148,6 +150,10 @@ def tree(source_file: SourceFile, tmp_path: Path) -> Path:
     for size in (0, 1, 16_384, _PART + 1):
         shutil.copy(source_file(size), folder / "below" / f"{size}")
     shutil.copy(source_file(20 * _MIB + 3), folder / "large")
+    # Not of this very second: a store's dates have no fractions, and would be older than the files.
+    past = time.time() - 3_600
+    for file in (*(folder / "below").iterdir(), folder / "large"):
+        os.utime(file, (past, past))
     return folder
 
 
