@@ -92,6 +92,12 @@ def render_post_response(*, location: str, bucket: str, object_key: str, etag: s
     return _render("PostResponse", fields, namespace=None)
 
 
+def render_completed(*, location: str, bucket: str, object_key: str, etag: str) -> bytes:
+    """The result document of CompleteMultipartUpload."""
+    fields = (("Location", location), ("Bucket", bucket), ("Key", object_key), ("ETag", etag))
+    return _render("CompleteMultipartUploadResult", fields, namespace=NAMESPACE)
+
+
 def parse_xml(body: bytes, limit: int = MAX_DOCUMENT_BYTES) -> Element:
     """The root element of a document.
 

@@ -5,56 +5,50 @@ part, behind a last part below 5 MiB as one part with it. Then the server comple
 gateway, so the object appears all at once and under the client's conditions.
 """
 
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
-from dataclasses import replace
 from typing import Final
 
 from aiohttp import web
 
 from gateway.crypto.sealed.closing import seal_closing
-from gateway.crypto.sealed.envelope import Kind
-from gateway.crypto.sealed.faults import Fault
-from gateway.crypto.sealed.geometry import HEAD_BYTES
 from gateway.crypto.sealed.marker import Marker
-from gateway.crypto.sealed.message import MessageHead, MessageOpener
-from gateway.errors import IntegrityError, S3Error, UpstreamUnavailable
+from gateway.errors import GatewayError, S3Error, UpstreamUnavailable
 from gateway.keys.provider import DataKey
+from gateway.modes.shown_etag import shown_etag
 from gateway.modes.upload_id import UPLOAD_ID
-from gateway.s3.checksums import NOT_VALUES, new_md5
+from gateway.s3.checksums import NOT_VALUES
 from gateway.s3.forwarding import forwarded_query
 from gateway.s3.headers import Headers
 from gateway.s3.operation import Operation
 from gateway.s3.part_list import NamedPart, StoredPart, parse_completion, parse_parts, render_completion
 from gateway.s3.query import EMPTY_QUERY
-from gateway.s3.xml import element_text, parse_error
+from gateway.s3.xml import element_text, error_code, parse_error, render_completed, replace_text
 from gateway.s3.xml_edit import Removed, edit_text
 from gateway.server.handlers.call import MAX_DOCUMENT_BYTES, Call, is_success
 from gateway.server.handlers.refusal import Refusal, read_refusal
-from gateway.server.handlers.upload_body import BUFFERED_BODY_BYTES, document
+from gateway.server.handlers.upload_body import document
 from gateway.server.keep_alive import answer_in_time
 from gateway.server.respond import buffered
-from gateway.server.sealed.completion import Completion, invalid_part, plan_completion
+from gateway.server.sealed.closing_upload import ClosingUpload
+from gateway.server.sealed.completion import Completion, plan_completion
 from gateway.server.sealed.layouts import Layout
 from gateway.server.sealed.multipart import upload_headers
-from gateway.server.sealed.staging import OwnPart, StagedPart
+from gateway.server.sealed.opening import ObjectReader
+from gateway.server.sealed.own_upload import UpstreamRefused
+from gateway.server.sealed.stored import StoredObject
 from gateway.server.sealed.upload import SealedUpload, sealed_upload_of
 from gateway.server.sealed.write_headers import shown_result_etag, stored_write_conditions, written_headers
 from gateway.server.sealed.writing import note_sealed_object
 from gateway.server.xml_answer import MAX_RESULT_BYTES
-from gateway.upstream.body import Body, BufferedBody, StreamedBody
+from gateway.upstream.body import BufferedBody
 
 _PAGE_PARTS: Final = "1000"
 _OBJECT_SIZE: Final = "x-amz-mp-object-size"
 _CHECKSUM_PREFIX: Final = "x-amz-checksum-"
-
-
-class _Refused(Exception):
-    """The upstream's refusal is the client's answer."""
-
-    def __init__(self, refusal: Refusal) -> None:
-        super().__init__()
-        self.refusal = refusal
+_NOT_FOUND: Final = 404
+#: What the answer to a repeated completion takes from the one about its object.
+_REPEATED_FIELDS: Final = frozenset(
+    {"date", "server", "x-amz-id-2", "x-amz-request-id", "x-amz-server-side-encryption", "x-amz-version-id"}
+)
 
 
 async def complete_sealed_upload(call: Call) -> web.StreamResponse:
@@ -95,10 +89,36 @@ class _Completing:
                 self._upload.wrapping_key, len(completion.table.render())
             )
             closing = self._closing(completion, data_key)
-            extra = await self._add_closing(completion, closing)
+            extra = await ClosingUpload(self._upload, self._shown_id).add(completion, closing)
             return await self._complete(completion, closing, data_key, extra)
-        except _Refused as refused:
-            return refused.refusal.reply(self._call)
+        except UpstreamRefused as refused:
+            completed = await self._completed_before(named) if refused.refusal.status == _NOT_FOUND else None
+            return completed or refused.refusal.reply(self._call)
+
+    async def _completed_before(self, named: tuple[NamedPart, ...]) -> web.Response | None:
+        """The same answer once more, for a client that did not get it the first time, as S3 gives it.
+
+        The object itself tells which upload it came from, and which parts it has.
+        """
+        call = self._call
+        stored = StoredObject(
+            call.bucket, call.object_key, call.request.raw_object_key or "", encryption=self._upload.encryption
+        )
+        reader = ObjectReader(self._sealed, call.services.metrics, call.send_request)
+        try:
+            found = await reader.find(stored, likely_multipart=True)
+        except GatewayError:
+            return None  # that there is no such upload says more
+        layout = found.layout
+        if layout is None or layout.table is None or layout.object_id != self._upload.target(0).object_id:
+            return None
+        if [part.number for part in layout.table.parts()] != [part.number for part in named]:
+            return None
+        body = render_completed(
+            location=self._location(), bucket=call.bucket, object_key=call.object_key, etag=shown_etag(layout.etag)
+        )
+        headers = Headers((name, value) for name, value in found.headers if name in _REPEATED_FIELDS)
+        return buffered(call.http, call.exchange, 200, headers.replacing((("content-type", "application/xml"),)), body)
 
     async def _stored_parts(self) -> list[StoredPart]:
         """Every part of the upload, page by page."""
@@ -109,7 +129,7 @@ class _Completing:
             async with self._call.send_request(self._upload.request(Operation.LIST_PARTS, query=query)) as answer:
                 self._call.note_answer(answer)
                 if not is_success(answer.status):
-                    raise _Refused(await read_refusal(answer))
+                    raise UpstreamRefused(_about_upload(await read_refusal(answer)))
                 page = parse_parts(await answer.read(MAX_DOCUMENT_BYTES))
             found += page.parts
             if page.next_marker == marker:
@@ -123,83 +143,6 @@ class _Completing:
             data_key.key, target.object_id, target.location, data_key.wrapping_key, data_key.wrapped, completion.table
         )
 
-    async def _add_closing(self, completion: Completion, closing: bytes) -> str:
-        """Upload the part that ends the object; its ETag comes back."""
-        tail = completion.tail
-        if tail is None:
-            return await self._put_extra(completion, len(closing), BufferedBody(closing))
-        staging = self._sealed.staging
-        staged = await staging.part(self._upload.staged, tail.number, tail.etag)
-        if staged is None or staged.size != tail.stored_bytes:
-            raise self._lost(tail)
-        self._call.services.metrics.staging("get")
-        async with aclosing(self._tail_and_closing(completion, tail, staged, closing)) as pieces:
-            size = staged.size + len(closing)
-            if size <= BUFFERED_BODY_BYTES:
-                return await self._put_extra(completion, size, BufferedBody(b"".join([data async for data in pieces])))
-            return await self._put_extra(completion, size, StreamedBody(size, pieces))
-
-    async def _tail_and_closing(
-        self, completion: Completion, tail: StoredPart, staged: StagedPart, closing: bytes
-    ) -> AsyncGenerator[bytes, None]:
-        """The staged bytes, and the closing behind them once they were found to be what was sealed."""
-        opener: MessageOpener | None = None
-        ahead = b""
-        try:
-            async for piece in staged.pieces:
-                if opener is not None:
-                    opener.update(piece)
-                    yield piece
-                    continue
-                ahead += piece
-                if len(ahead) >= HEAD_BYTES:
-                    opener = await self._opener(completion, tail, ahead[:HEAD_BYTES])
-                    opener.update(ahead[HEAD_BYTES:])
-                    yield ahead
-            if opener is None:
-                raise IntegrityError(Fault.SIZE, "the staged part is not complete")
-            opener.finish()
-        except IntegrityError as error:
-            self._call.services.metrics.integrity_failure(error.fault)
-            raise self._lost(tail) from error
-        yield closing
-
-    async def _opener(self, completion: Completion, tail: StoredPart, data: bytes) -> MessageOpener:
-        head = MessageHead.parse(data)
-        envelope, target = head.envelope, self._upload.target(tail.number)
-        stated = (envelope.kind, envelope.part_number, envelope.object_id, envelope.location, envelope.plaintext_bytes)
-        if stated != (Kind.PART, tail.number, target.object_id, target.location, completion.tail_bytes):
-            raise IntegrityError(Fault.PART, "another part was staged in its place")
-        data_key = await self._sealed.data_keys.for_opening(envelope.wrapping_key, envelope.wrapped_data_key)
-        return MessageOpener(data_key, head)
-
-    def _lost(self, tail: StoredPart) -> S3Error:
-        return invalid_part(
-            tail.number,
-            tail.etag,
-            self._shown_id,
-            "The gateway does not have the bytes of this last part any more. Please upload it again.",
-        )
-
-    async def _put_extra(self, completion: Completion, size: int, body: Body) -> str:
-        """Upload the last part. It is recorded before, so that a crash leaves none that nobody knows."""
-        number = completion.extra_number
-        expected = OwnPart(number, size, _usual_etag(body), completion.replaced)
-        if expected.etag is not None or expected.replaced is not None:
-            await self._sealed.staging.note_own(self._upload.staged, expected)
-        query = EMPTY_QUERY.with_values((("partNumber", str(number)),))
-        request = self._upload.request(Operation.UPLOAD_PART, query=query, body=body)
-        async with self._call.send_request(request) as answer:
-            self._call.note_answer(answer)
-            if not is_success(answer.status):
-                raise _Refused(await read_refusal(answer))
-            etag = answer.headers.get("etag")
-            if not etag:
-                raise UpstreamUnavailable("the upstream server took a part without giving its ETag")
-        if etag != expected.etag:
-            await self._sealed.staging.note_own(self._upload.staged, replace(expected, etag=etag))
-        return etag
-
     async def _complete(self, completion: Completion, closing: bytes, data_key: DataKey, extra: str) -> web.Response:
         call = self._call
         parts = (*completion.kept, (completion.extra_number, extra))
@@ -212,7 +155,7 @@ class _Completing:
         async with call.send_request(request) as answer:
             call.note_answer(answer)
             if not is_success(answer.status):
-                raise _Refused(await read_refusal(answer))
+                raise UpstreamRefused(await read_refusal(answer))
             body = await answer.read(MAX_RESULT_BYTES)
             status, headers = answer.status, answer.headers
         error = parse_error(body)
@@ -223,8 +166,7 @@ class _Completing:
         return buffered(call.http, call.exchange, status, written_headers(headers, {}), self._shown_result(body))
 
     def _shown_result(self, body: bytes) -> bytes:
-        http = self._call.http
-        location = f"{self._call.request.raw.scheme}://{http.headers.get('Host', '')}{http.raw_path.partition('?')[0]}"
+        location = self._location()
 
         def shown(path: tuple[str, ...], text: str) -> str | Removed | None:
             if path[-1].startswith("Checksum"):
@@ -232,6 +174,10 @@ class _Completing:
             return {"Location": location, "ETag": shown_result_etag(text)}.get(path[-1])
 
         return edit_text(body, shown)
+
+    def _location(self) -> str:
+        http = self._call.http
+        return f"{self._call.request.raw.scheme}://{http.headers.get('Host', '')}{http.raw_path.partition('?')[0]}"
 
     async def _note_completed(self, completion: Completion, closing: bytes, data_key: DataKey, etag: str) -> None:
         call, table = self._call, completion.table
@@ -257,13 +203,11 @@ class _Completing:
         await self._sealed.staging.clear(self._upload.staged)
 
 
-def _usual_etag(body: Body) -> str | None:
-    """The ETag that most servers give to a part: its MD5. None when the bytes are not here yet."""
-    if not isinstance(body, BufferedBody):
-        return None
-    digest = new_md5()
-    digest.update(body.data)
-    return f'"{digest.digest().hex()}"'
+def _about_upload(refusal: Refusal) -> Refusal:
+    """A refusal of ListParts as one of CompleteMultipartUpload: Ceph RGW calls an upload that is gone a missing key."""
+    if error_code(refusal.body) != "NoSuchKey":
+        return refusal
+    return Refusal(refusal.status, refusal.headers, replace_text(refusal.body, {"Code": "NoSuchUpload"}))
 
 
 def _refuse_checksum_values(received: Headers) -> None:
