@@ -15,6 +15,8 @@ from lab.process import wait_until
 from lab.s3_server import S3Client
 from lab.sealing import sealed_rule
 from lab.seaweed import SeaweedFS
+from tests.faults.help import signer
+from tests.faults.wire import connected
 
 _BUCKET, _STAGING = "replicas", "replicas-staging"
 _FIVE = 5 * 1024 * 1024
@@ -141,6 +143,22 @@ def test_a_part_that_fails_leaves_nothing_behind(replicas: Replicas) -> None:
         with pytest.raises(ClientError) as refused:
             client.upload_part(**upload, PartNumber=1, Body=_DATA[:size], ChecksumCRC32="AAAAAA==")
         assert refused.value.response["Error"]["Code"] == "BadDigest"
+    wait_until(lambda: replicas.staged() == [], seconds=5, what="the end of every draft")
+    assert "Parts" not in client.list_parts(**upload)
+    client.abort_multipart_upload(**upload)
+
+
+@pytest.mark.parametrize("size", [100_000, 3_000_000])
+def test_a_client_that_hangs_up_leaves_nothing_behind(replicas: Replicas, size: int) -> None:
+    gateway, client = replicas.gateways[0], replicas.clients[0]
+    place = {"Bucket": _BUCKET, "Key": "hung-up"}
+    upload = place | {"UploadId": client.create_multipart_upload(**place)["UploadId"]}
+    query = {"partNumber": "1", "uploadId": upload["UploadId"]}
+    sent = signer(gateway).upload(f"/{_BUCKET}/hung-up", _DATA[:size], "literal", chunk_bytes=65_536, query=query)
+    for length in (0, size // 2, size - 1):
+        with connected(gateway.endpoint, gateway.ca_file) as wire:
+            wire.socket.sendall(sent.head + sent.body[:length])
+    wait_until(lambda: gateway.metric("sealgate_requests_in_flight") == 0, seconds=10, what="the end of every request")
     wait_until(lambda: replicas.staged() == [], seconds=5, what="the end of every draft")
     assert "Parts" not in client.list_parts(**upload)
     client.abort_multipart_upload(**upload)

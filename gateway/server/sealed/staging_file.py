@@ -61,10 +61,7 @@ class FileStaging:
     async def draft(self, upload: StagedUpload, part_number: int, size: int) -> Draft:
         """Begin to keep a part; see :class:`~gateway.server.sealed.staging.Staging`."""
         del size  # a file grows
-        path = self._drafts / secrets.token_hex(16)
-        with _faults():
-            file = await asyncio.to_thread(_create, path)
-        return _FileDraft(file, path, self._uploads / upload.name, part_number)
+        return _FileDraft(self._drafts / secrets.token_hex(16), self._uploads / upload.name, part_number)
 
     async def part(self, upload: StagedUpload, part_number: int, etag: str) -> StagedPart | None:
         """The sealed bytes of a part; see :class:`~gateway.server.sealed.staging.Staging`."""
@@ -114,10 +111,14 @@ class FileStaging:
 
 
 class _FileDraft:
-    """A part in a file that has no name to be found by yet."""
+    """A part in a file that has no name to be found by yet.
 
-    def __init__(self, file: BinaryIO, path: Path, directory: Path, part_number: int) -> None:
-        self._file = file
+    The file is made with its first bytes. All work on it runs in threads, which go on when a request is cancelled:
+    :meth:`discard` waits for their end, so nothing is made behind its back.
+    """
+
+    def __init__(self, path: Path, directory: Path, part_number: int) -> None:
+        self._file: BinaryIO | None = None
         self._path = path
         self._directory = directory
         self._part_number = part_number
@@ -129,7 +130,7 @@ class _FileDraft:
         self._gathered += data
         if len(self._gathered) >= _WRITE_BYTES:
             gathered, self._gathered = self._gathered, bytearray()
-            await self._in_thread(lambda: self._file.write(gathered))
+            await self._in_thread(lambda: self._opened().write(gathered))
 
     async def publish(self, etag: str) -> None:
         name = part_name(self._part_number, etag)
@@ -143,21 +144,27 @@ class _FileDraft:
             await asyncio.wait((self._busy,))
             self._busy.exception()  # the writer was told, unless it was cancelled
         self._done = True
-        with suppress(OSError):  # closing writes what is left, and the disk may be full
-            self._file.close()
-        self._path.unlink(missing_ok=True)
+        if self._file is not None:
+            with suppress(OSError):  # closing writes what is left, and the disk may be full
+                self._file.close()
+            self._path.unlink(missing_ok=True)
 
     async def _in_thread(self, work: Callable[[], object]) -> None:
-        """Do one piece of work; it goes on when the request is cancelled, and :meth:`discard` waits for its end."""
         self._busy = asyncio.ensure_future(asyncio.to_thread(work))
         with _faults():
             await asyncio.shield(self._busy)
 
+    def _opened(self) -> BinaryIO:
+        if self._file is None:
+            self._file = _create(self._path)
+        return self._file
+
     def _publish(self, name: str) -> None:
-        self._file.write(self._gathered)
-        self._file.flush()
-        os.fsync(self._file.fileno())
-        self._file.close()
+        file = self._opened()
+        file.write(self._gathered)
+        file.flush()
+        os.fsync(file.fileno())
+        file.close()
         _move(self._path, self._directory / name)
         _remove_superseded(self._directory, name)
 

@@ -250,8 +250,22 @@ async def test_a_part_sent_again_replaces_what_is_old_enough(tmp_path: Path) -> 
 async def test_a_directory_that_is_gone_is_a_passing_fault(tmp_path: Path) -> None:
     staging = FileStaging(tmp_path / "staging")
     (tmp_path / "staging" / "drafts").rmdir()
-    with pytest.raises(UpstreamUnavailable, match="staging directory"):
-        await staging.draft(_UPLOAD, 7, 1)
+    for data in (_SMALL, _LARGE):
+        with pytest.raises(UpstreamUnavailable, match="staging directory"):
+            await keep(staging, data)
+
+
+async def test_a_cancelled_write_leaves_nothing_behind(tmp_path: Path) -> None:
+    store = Store(tmp_path / "staging", None, "")
+    for pause in (0.0, 0.0001, 0.001, 0.005):
+        draft = await store.open().draft(_UPLOAD, 7, len(_LARGE))
+        writing = asyncio.create_task(draft.write(_LARGE))
+        await asyncio.sleep(pause)
+        writing.cancel()
+        await asyncio.wait((writing,))
+        await draft.discard()
+        await asyncio.sleep(0.02)
+        assert await store.names() == []
 
 
 # ----------------------------------------------------------------------------------------------------- the bucket only
