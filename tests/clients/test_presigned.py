@@ -38,13 +38,15 @@ def lenient(
     stand: Stand, authority: CertificateAuthority, openbao: OpenBao, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Gateway]:
     """A second gateway to the same store that still verifies Signature Version 2."""
+    directory = tmp_path_factory.mktemp("lenient")
     gateway = Gateway(
-        tmp_path_factory.mktemp("lenient"),
+        directory,
         authority,
         stand.server,
         rules=rules(stand.server),
         vault=openbao,
         customer_keys=CUSTOMER_KEYS,
+        sealing=directory,
         options={"authentication": {"allow_signature_v2": True}},
         credentials=stand.gateway.credentials,
     )
