@@ -187,18 +187,19 @@ def test_copies_of_lies_come_to_nothing(stage: Stage, between: Between, name: st
     assert "Contents" not in stage.direct.list_objects_v2(Bucket=bucket, Prefix="lies/")
 
 
-def test_an_object_that_is_overwritten_between_two_reads_is_one_of_both(stage: Stage) -> None:
+def test_an_object_that_is_overwritten_between_two_reads_is_one_of_both(stage: Stage, seaweed: SeaweedFS) -> None:
     """A read is pinned to the ETag that its layout came from: the new object, or an error, never a mixture."""
     bucket, key = stage.bucket(CSE), "overwritten"
     old, new = (random.Random(of).randbytes(300_000) for of in ("old", "new"))
     versions = []
+    direct = seaweed.client()
     for data in (old, new):
         stage.client.put_object(Bucket=bucket, Key=key, Body=data)
-        stored = stage.direct.get_object(Bucket=bucket, Key=key)
+        stored = direct.get_object(Bucket=bucket, Key=key)
         versions.append({"Body": stored["Body"].read(), "Metadata": stored["Metadata"]})
     read = READINGS["open end"]
     for _ in range(3):
         for version, truth in zip(versions, (old, new), strict=True):
-            stage.direct.put_object(Bucket=bucket, Key=key, **version)
+            direct.put_object(Bucket=bucket, Key=key, **version)
             for _ in range(2):
                 assert read(stage.gateway, bucket, key, Truth(truth)) is Outcome.TRUE
