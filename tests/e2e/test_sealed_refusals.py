@@ -13,9 +13,15 @@ _SELECT = (
 
 @pytest.mark.parametrize(
     ("method", "query", "body"),
-    [("POST", "select&select-type=2", _SELECT), ("GET", "torrent", b"")],
+    [
+        ("POST", "select&select-type=2", _SELECT),
+        ("GET", "torrent", b""),
+        ("PUT", "annotation&annotationName=note", b"in the clear"),
+    ],
 )
-def test_the_server_is_not_asked_to_understand_ciphertext(stage: Stage, method: str, query: str, body: bytes) -> None:
+def test_the_server_is_asked_for_nothing_that_needs_the_content(
+    stage: Stage, method: str, query: str, body: bytes
+) -> None:
     stage.client.put_object(Bucket=stage.bucket(CSE), Key="refused", Body=b"a,b\n1,2\n")
     answer = stage.ask(method, f"/{stage.bucket(CSE)}/refused?{query}", body=body)
     assert (answer.status, answer.code) == (501, "NotImplemented")

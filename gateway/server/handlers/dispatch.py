@@ -36,6 +36,7 @@ _HANDLERS: Mapping[Operation, Handler] = {
     Operation.LIST_OBJECT_VERSIONS: list_objects,
     Operation.SELECT_OBJECT_CONTENT: refuse_on_ciphertext,
     Operation.GET_OBJECT_TORRENT: refuse_on_ciphertext,
+    Operation.PUT_OBJECT_ANNOTATION: refuse_on_ciphertext,
 }
 
 

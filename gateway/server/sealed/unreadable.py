@@ -1,4 +1,4 @@
-"""Operations for which the server itself would have to understand an object's content."""
+"""Operations that make no sense of ciphertext, or would store something of the client's in the clear."""
 
 from aiohttp import web
 
@@ -9,7 +9,7 @@ from gateway.server.handlers.forward import forward
 
 
 async def refuse_on_ciphertext(call: Call) -> web.StreamResponse:
-    """Answer SelectObjectContent and GetObjectTorrent, which make no sense of ciphertext.
+    """Answer SelectObjectContent and GetObjectTorrent, which read content, and PutObjectAnnotation, which writes some.
 
     Raises:
         S3Error: NotImplemented, under a ``cse`` rule.
@@ -19,7 +19,7 @@ async def refuse_on_ciphertext(call: Call) -> web.StreamResponse:
     if rule is not None and rule.mode is ModeName.CSE:
         raise S3Error(
             "NotImplemented",
-            f"{call.request.operation.value} can not be served: the gateway encrypts this object, and the server sees "
-            "ciphertext only.",
+            f"{call.request.operation.value} can not be served: the gateway encrypts this object, and the server must "
+            "see ciphertext only.",
         )
     return await forward(call)
