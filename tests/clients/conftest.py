@@ -1,6 +1,6 @@
 """Every client program, in front of a gateway with one bucket for each mode, in front of every server.
 
-boto3 and the AWS command line against SeaweedFS are part of the default run; the others are slow. A client that is not
+boto3 against SeaweedFS is part of the default run; the others are slow. A client that is not
 on this machine is skipped, unless ``SEALGATE_TEST_CLIENTS`` lists it.
 """
 

@@ -18,6 +18,8 @@ from lab.sealing import keyring_in, sealed_rule
 from lab.seaweed import SeaweedFS
 from tests.e2e.stage import fails, mentions
 
+pytestmark = pytest.mark.slow
+
 BUCKET = "e2e-keyring"
 BODY = b"kept under lock and key " * 1000
 

@@ -18,6 +18,8 @@ from lab.gateway import Gateway
 from lab.s3_server import S3Client, S3Server
 from lab.sealing import keyring_in, sealed_rule
 
+pytestmark = pytest.mark.slow
+
 _MIB = 1024 * 1024
 _BUCKET = "opened-without"
 #: Sizes of parts; one for an object of one PutObject.

@@ -13,6 +13,8 @@ from tests.e2e.between import Answer, Between, Passed
 from tests.e2e.sealed_store import SealedStore
 from tests.e2e.wire import ask
 
+pytestmark = pytest.mark.slow
+
 _BUCKET = "archived-sealed"
 _ERROR = (
     b'<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>InvalidObjectState</Code><Message>The operation is not '

@@ -16,6 +16,8 @@ from lab.seaweed import SeaweedFS
 from tests.e2e.sealing_stage import CUSTOMER, KMS, MIB, MIGRATING, OTHER_KEY, PLAIN, SEALED, SECOND, SealingStage
 from tests.e2e.stage import fails
 
+pytestmark = pytest.mark.slow
+
 _DATA = random.Random(6).randbytes(20 * MIB + 12_345)
 _PARTS = (_DATA[: 7 * MIB], _DATA[7 * MIB : 15 * MIB], _DATA[15 * MIB :])
 

@@ -98,7 +98,9 @@ class Bench:
         assert self.upstream_requests() - before == requests
 
 
-@pytest.fixture(scope="module", params=["seaweedfs", "rgw", pytest.param("minio", marks=pytest.mark.slow)])
+@pytest.fixture(
+    scope="module", params=["seaweedfs", *(pytest.param(name, marks=pytest.mark.slow) for name in ("rgw", "minio"))]
+)
 def bench(
     request: pytest.FixtureRequest, lab_directory: Path, authority: CertificateAuthority, openbao: OpenBao
 ) -> Iterator[Bench]:

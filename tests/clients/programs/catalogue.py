@@ -11,4 +11,4 @@ from tests.clients.programs.s5cmd import S5cmd
 
 CLIENTS: tuple[type[Client], ...] = (Boto3, AwsCli, Rclone, S3cmd, S5cmd, JavaScript, Curl)
 #: The others are slow.
-DEFAULT_CLIENTS: frozenset[type[Client]] = frozenset({Boto3, AwsCli})
+DEFAULT_CLIENTS: frozenset[type[Client]] = frozenset({Boto3})
