@@ -45,6 +45,11 @@ def _state(pid: int) -> str:
         return "Z"
 
 
+def _program(pid: int) -> str:
+    """The name of the program that a process runs."""
+    return Path(f"/proc/{pid}/comm").read_text().strip()
+
+
 def _wait_gone(pid: int) -> None:
     wait_until(lambda: _state(pid) == "Z", seconds=10, what=f"the end of process {pid}")
 
@@ -122,7 +127,8 @@ def test_a_server_does_not_outlive_the_program_that_started_it(tmp_path: Path, h
     ) as parent:
         assert parent.stdout is not None
         pid = int(parent.stdout.readline())
-        assert _state(pid) != "Z"
+        # Only now does the kernel know that the two belong together.
+        wait_until(lambda: _program(pid) == "sleep", seconds=10, what="the start of the program")
         os.kill(parent.pid, how)
         parent.wait()
     _wait_gone(pid)
