@@ -18,6 +18,8 @@ from tests.e2e.sealed_bytes import HEAD, SEALED_CHUNK, flipped
 from tests.e2e.sealed_reads import READINGS, Outcome, Truth, copied, copied_as_part
 from tests.e2e.stage import CSE, NONE, Stage
 
+pytestmark = pytest.mark.slow
+
 _SIZES = {"one": (400_000,), "parts": (5 * 2**20, 5 * 2**20, 70_000)}
 _TRUTHS = {
     name: Truth(random.Random(name).randbytes(sum(sizes)), sizes if len(sizes) > 1 else ())

@@ -18,6 +18,8 @@ from lab.seaweed import SeaweedFS
 from tests.faults.help import signer
 from tests.faults.wire import connected
 
+pytestmark = pytest.mark.slow
+
 _BUCKET, _STAGING = "replicas", "replicas-staging"
 _FIVE = 5 * 1024 * 1024
 _DATA = random.Random(17).randbytes(2 * _FIVE)
