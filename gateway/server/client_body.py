@@ -16,6 +16,8 @@ from gateway.s3.payload import PayloadClaims, PayloadReader, VerifiedPayload, pa
 from gateway.server.exchange import Exchange
 
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+#: Most bytes that are passed on at once. Every stage on the way upstream may hold a copy of a piece, in every upload.
+_PIECE_BYTES = 65_536
 
 
 class ClientBody:
@@ -81,7 +83,7 @@ async def received(http: web.BaseRequest, exchange: Exchange) -> AsyncIterator[b
         exchange: counts the bytes read.
     """
     await accept_body(http)
-    async for data in http.content.iter_any():
+    async for data in http.content.iter_chunked(_PIECE_BYTES):
         exchange.bytes_in += len(data)
         yield data
 

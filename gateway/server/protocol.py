@@ -27,7 +27,7 @@ from gateway.server.serving import Serving
 _log = structlog.get_logger("gateway.server.protocol")
 
 #: Body bytes held for a handler before the client is made to wait; one read from a socket is at most as long.
-READ_BUFFER_BYTES: Final = 262_144
+READ_BUFFER_BYTES: Final = 65_536
 #: An unread body up to this length is read and thrown away to keep the connection; for a longer one it is closed.
 DISCARDED_BODY_BYTES: Final = 65_536
 
