@@ -429,6 +429,7 @@ def test_parts_can_not_be_moved(stage: Stage, parted: Victim) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(400)
+@pytest.mark.parametrize("parted", ["tail"], indirect=True)
 def test_no_change_of_an_object_in_parts_goes_unseen(stage: Stage, parted: Victim) -> None:
     assert _survivors(stage, parted, _parts_attacks(parted), readings=FEW_READINGS) == []
 
