@@ -6,6 +6,10 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 PYTEST_ARGS ?=
+# Each test process starts servers of its own (about 1 GB with all of them).
+TEST_PROCESSES ?= 2
+PYTEST = $(BIN)/python -m pytest $(PYTEST_ARGS)
+PYTEST_PARALLEL = $(PYTEST) --numprocesses $(TEST_PROCESSES) --dist loadfile
 
 .DEFAULT_GOAL := help
 .PHONY: help demo run test test-slow check format bench lock venv clean
@@ -20,11 +24,13 @@ run: $(STAMP) ## the same, and keep it running for your own client
 	$(BIN)/python -m demo --keep-running
 
 test: $(STAMP) ## the test suite, with a real store and a real vault
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(PYTEST_PARALLEL) -m 'not slow and not alone'
+	$(PYTEST) -m 'not slow and alone' || [ $$? = 5 ] # 5: PYTEST_ARGS chose none of them
 
 test-slow: $(STAMP) ## real client programs, every server, faults, memory: minutes
 	$(BIN)/python -m lab.prepare
-	$(BIN)/python -m pytest -m slow $(PYTEST_ARGS)
+	$(PYTEST_PARALLEL) -m 'slow and not alone'
+	$(PYTEST) -m 'slow and alone' || [ $$? = 5 ]
 
 check: $(STAMP) ## formatting, lint, types, import rules
 	$(BIN)/ruff check .

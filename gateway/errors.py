@@ -32,6 +32,8 @@ STATUS_BY_CODE: Mapping[str, int] = {
     "InvalidRequest": 400,
     "InvalidToken": 400,
     "InvalidURI": 400,
+    "KMS.DisabledException": 400,
+    "KMS.KMSInvalidStateException": 400,
     "KMS.NotFoundException": 400,
     "KeyTooLongError": 400,
     "MalformedPOSTRequest": 400,
@@ -51,6 +53,12 @@ STATUS_BY_CODE: Mapping[str, int] = {
     "SlowDown": 503,
     "XAmzContentSHA256Mismatch": 400,
 }
+
+
+#: Faults of key services that pass by themselves; SDKs repeat such requests.
+_PASSING_CODES = frozenset({"ServiceUnavailable", "SlowDown"})
+#: Tells clients how long to wait at least. Source: RFC 9110, section 10.2.3.
+_RETRY_AFTER = (("Retry-After", "1"),)
 
 
 class GatewayError(Exception):
@@ -100,8 +108,9 @@ class KeyUnavailable(GatewayError):
 
     Args:
         message: what failed, naming the vault and the secret's path or the wrapping key, but never a value.
-        code: the S3 code a client sees. ``ServiceUnavailable`` marks a passing fault (vault down or sealed), which
-            clients retry; any other code is permanent until somebody repairs the configuration.
+        code: the S3 code a client sees. ``ServiceUnavailable`` marks a passing fault (vault down or sealed) and
+            ``SlowDown`` a service that wants fewer requests: clients retry both. Any other code is permanent until
+            somebody repairs the configuration.
     """
 
     def __init__(self, message: str, *, code: str = "ServiceUnavailable") -> None:
@@ -115,7 +124,17 @@ class KeyUnavailable(GatewayError):
     @property
     def permanent(self) -> bool:
         """Whether asking again can not help before somebody changes something."""
-        return self.code != "ServiceUnavailable"
+        return self.code not in _PASSING_CODES
+
+    @property
+    def throttled(self) -> bool:
+        """Whether the service wants fewer requests."""
+        return self.code == "SlowDown"
+
+    @property
+    def mended(self) -> bool:
+        """Whether the service is well and the cause is already gone: asking again at once helps."""
+        return False
 
 
 class IntegrityError(GatewayError):
@@ -150,10 +169,10 @@ def as_s3_error(error: GatewayError) -> S3Error:
     if isinstance(error, S3Error):
         return error
     if isinstance(error, KeyUnavailable):
-        return S3Error(error.code, str(error))
+        return S3Error(error.code, str(error), headers=() if error.permanent else _RETRY_AFTER)
     if isinstance(error, IntegrityError):
         # Not a 5xx: SDKs would ask again for bytes that stay as they are.
         return S3Error("AccessDenied", f"The stored object is not released: {error.message}.")
     if isinstance(error, UpstreamUnavailable):
-        return S3Error("ServiceUnavailable", str(error), headers=(("Retry-After", "1"),))
+        return S3Error("ServiceUnavailable", str(error), headers=_RETRY_AFTER)
     return S3Error("InternalError", "We encountered an internal error. Please try again.")

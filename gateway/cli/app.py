@@ -7,7 +7,16 @@ from typing import Annotated
 import typer
 
 from gateway import __version__
-from gateway.cli import check_config, doctor, inspect_object, keys, open_object, serve, verify_objects
+from gateway.cli import (
+    check_config,
+    doctor,
+    inspect_object,
+    keys,
+    open_object,
+    serve,
+    show_policies,
+    verify_objects,
+)
 from gateway.cli.stored.naming import Named
 from gateway.config.reference import render_reference
 from gateway.errors import IntegrityError
@@ -94,6 +103,19 @@ def doctor_command(
     work.
     """
     raise typer.Exit(doctor.run(config, as_json=as_json))
+
+
+@app.command("policies")
+def policies_command(
+    config: ConfigOption,
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON: each policy by its key.")] = False,
+) -> None:
+    """Print the smallest policy that each key service needs: JSON for IAM, HCL for Vault and OpenBao.
+
+    Nothing is connected to; `sealgate doctor` tries the keys. Exit status 1: the configuration has faults.
+    """
+    raise typer.Exit(show_policies.run(config, as_json=as_json))
 
 
 @app.command("open")

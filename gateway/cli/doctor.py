@@ -13,11 +13,13 @@ from rich.table import Table
 from rich.text import Text
 
 from gateway.cli.bucket_checks import bucket_findings
+from gateway.cli.customer_key_checks import customer_key_findings
 from gateway.cli.file_checks import file_findings
 from gateway.cli.findings import Finding, Severity, failure, ok, skipped
-from gateway.cli.sealing_checks import staging_findings, wrapping_key_findings
+from gateway.cli.sealing_checks import staging_findings
 from gateway.cli.upstream_checks import UpstreamCheck
 from gateway.cli.vault_checks import vault_findings
+from gateway.cli.wrapping_key_checks import wrapping_key_findings
 from gateway.config.build import encryption_rules
 from gateway.config.load import load_config
 from gateway.config.model import Config
@@ -61,6 +63,8 @@ async def diagnose(config: Config) -> AsyncIterator[Finding]:
     for finding in file_findings(config, datetime.now(UTC)):
         yield finding
     async for finding in vault_findings(config):
+        yield finding
+    async for finding in customer_key_findings(config):
         yield finding
     async for finding in wrapping_key_findings(config):
         yield finding

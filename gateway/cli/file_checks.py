@@ -13,10 +13,11 @@ from gateway.cli.certificates import authority_findings, host_names, listener_fi
 from gateway.cli.findings import Finding, failure, warning
 from gateway.config.listeners import HttpsListener, PlainHttpLoopback
 from gateway.config.model import Config
-from gateway.config.resolve import open_wrapping_key
-from gateway.config.sealing import WrappingKey
 from gateway.config.understood import join, references_in, sections_of
+from gateway.config.vaults import Jwt, Kubernetes
+from gateway.config.wrapping_keys import LocalKey
 from gateway.errors import ConfigError
+from gateway.keys.local import LocalKeyProvider
 from gateway.keys.secret_reference import FileReference, SecretReference, VaultReference, resolve_local
 
 #: Options that name a PEM file with certificates of authorities.
@@ -45,8 +46,11 @@ def file_findings(config: Config, now: datetime) -> Iterator[Finding]:
                 yield failure(
                     f"{path}.unix_socket", f"the directory {directory} does not exist or can not be written to"
                 )
-        elif isinstance(section, WrappingKey):
-            yield from _wrapping_key_findings(path, section)
+        elif isinstance(section, Kubernetes | Jwt):
+            if not os.access(section.token_file, os.R_OK):
+                yield failure(f"{path}.token_file", f"{section.token_file} does not exist or can not be read")
+        elif isinstance(section, LocalKey):
+            yield from _keyring_findings(path, section)
     if config.wrapping_keys and config.staging.directory is not None:
         yield from _staging_findings(Path(config.staging.directory))
     yield from _wildcard_findings(config)
@@ -64,9 +68,9 @@ def _reference_findings(path: str, reference: SecretReference) -> Iterator[Findi
         yield from readable_by_others(path, reference.path)
 
 
-def _wrapping_key_findings(path: str, options: WrappingKey) -> Iterator[Finding]:
+def _keyring_findings(path: str, options: LocalKey) -> Iterator[Finding]:
     try:
-        open_wrapping_key(options)
+        LocalKeyProvider.open(Path(options.keyring), options.key_id)
     except ConfigError as error:
         yield from (failure(path, fault) for fault in error.faults)
 

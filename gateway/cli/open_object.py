@@ -6,7 +6,7 @@ from pathlib import Path
 
 from gateway.cli.stored.naming import Named, found
 from gateway.cli.stored.opening import examine, plaintext
-from gateway.cli.stored.opening_keys import key_providers, opening_keys
+from gateway.cli.stored.opening_keys import opening_keys
 from gateway.cli.stored.output import output
 from gateway.cli.stored.running import run_command
 from gateway.crypto.sealed.marker import Marker
@@ -38,8 +38,7 @@ def run(opening: Opening) -> int:
 
 
 async def _opened(opening: Opening) -> int:
-    providers = key_providers(opening.keyrings, opening.config_file)
-    async with opening_keys(providers) as keys, found(opening.named) as stored:
+    async with opening_keys(opening.keyrings, opening.config_file) as keys, found(opening.named) as stored:
         marker = None if stored.marker is None else Marker.parse(stored.marker)
         layout = await examine(stored.source, keys, place=opening.named.place, marker=marker)
         wanted = None

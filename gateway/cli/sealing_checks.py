@@ -1,14 +1,14 @@
-"""Whether wrapping keys wrap and unwrap, and whether the staging store keeps what it is given."""
+"""Whether the staging store keeps what it is given."""
 
 import secrets
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 from dataclasses import replace
 
 from gateway.cli.findings import Finding, failure, ok
 from gateway.config.build import upstream_settings
 from gateway.config.model import Config
-from gateway.config.resolve import Resolved, open_wrapping_key
+from gateway.config.resolve import Resolved
 from gateway.errors import ConfigError, GatewayError
 from gateway.server.sealed.assembly import staging_of
 from gateway.server.sealed.staging import StagedUpload, Staging
@@ -16,30 +16,6 @@ from gateway.upstream.client import UpstreamClient
 
 _PROBE_BYTES = 4096
 _ANSWER_SECONDS = 30.0
-
-
-async def wrapping_key_findings(config: Config) -> AsyncIterator[Finding]:
-    """A data key made and unwrapped by every wrapping key.
-
-    Keyrings that can not be used are told by :func:`~gateway.cli.file_checks.file_findings`.
-    """
-    for name, options in config.wrapping_keys.items():
-        with suppress(ConfigError):
-            provider = open_wrapping_key(options)
-            try:
-                data_key = await provider.generate()
-                unwrapped = await provider.unwrap(data_key.wrapping_key, data_key.wrapped)
-            except GatewayError as error:
-                yield failure(f"wrapping_keys.{name}", str(error))
-            else:
-                if unwrapped.reveal() == data_key.key.reveal():
-                    yield ok(f"wrapping_keys.{name}", f"{provider.current} wraps data keys and unwraps them")
-                else:
-                    yield failure(
-                        f"wrapping_keys.{name}", f"{provider.current} unwraps another data key than it wrapped"
-                    )
-            finally:
-                await provider.aclose()
 
 
 async def staging_findings(config: Config, resolved: Resolved) -> AsyncIterator[Finding]:

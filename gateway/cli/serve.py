@@ -21,4 +21,4 @@ def runtime(config_file: str) -> Runtime:
         ConfigError: with every fault of the configuration.
     """
     config = load_config(Path(config_file))
-    return Runtime(server_settings(config), lambda metrics: SealgateApp(config, metrics))
+    return Runtime(server_settings(config), lambda metrics, shared: SealgateApp(config, metrics, shared))

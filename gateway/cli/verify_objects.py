@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from gateway.cli.stored.naming import shown
-from gateway.cli.stored.opening_keys import key_providers, opening_keys
+from gateway.cli.stored.opening_keys import opening_keys
 from gateway.cli.stored.running import run_command
 from gateway.cli.stored.s3_source import s3_client, s3_location
 from gateway.cli.stored.source import SourceUnavailable
@@ -53,12 +53,11 @@ async def _verified(verifying: Verifying) -> int:
     location = s3_location(verifying.source)
     if location is None:
         raise SourceUnavailable("s3://BUCKET/PREFIX is needed")
-    providers = key_providers(verifying.keyrings, verifying.config_file)
-    client = s3_client(verifying.endpoint_url, verifying.concurrency + 1)
-    # The client of the store blocks; every object under way and the listing need a thread.
-    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(verifying.concurrency + 1))
     tally = Tally()
-    async with opening_keys(providers) as keys:
+    async with opening_keys(verifying.keyrings, verifying.config_file) as keys:
+        client = s3_client(verifying.endpoint_url, verifying.concurrency + 1)
+        # The client of the store blocks; every object under way and the listing need a thread.
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(verifying.concurrency + 1))
         with _progress(tally) as show:
 
             def passed(trouble: Trouble | None) -> None:

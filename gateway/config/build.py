@@ -2,9 +2,11 @@
 
 from pathlib import Path
 
+from gateway.config.customer_keys import CustomerKey
+from gateway.config.key_quotas import KeyQuota
 from gateway.config.model import Config
 from gateway.config.rules import Rule
-from gateway.keys.customer_keys import CustomerKeySettings
+from gateway.keys.customer_keys import CustomerKeySettings, Derivation
 from gateway.keys.data_keys import DataKeyLimits
 from gateway.policy.rules import EncryptionRule
 from gateway.s3.authenticate import AuthSettings
@@ -49,19 +51,19 @@ def upstream_settings(config: Config) -> UpstreamSettings:
     )
 
 
-def customer_key_settings(config: Config) -> dict[str, CustomerKeySettings]:
-    """The customer keys by name."""
-    return {
-        name: CustomerKeySettings(
-            mount=customer_key.mount,
-            path=customer_key.path,
-            field=customer_key.field,
-            hold_seconds=customer_key.hold_seconds,
-            refresh_seconds=customer_key.refresh_seconds,
-            max_versions=customer_key.maximum_versions,
-        )
-        for name, customer_key in config.customer_keys.items()
-    }
+def customer_key_settings(options: CustomerKey, derivation: Derivation = Derivation.NONE) -> CustomerKeySettings:
+    """How the keys of one secret are used.
+
+    Args:
+        options: the entry of ``customer_keys``.
+        derivation: what becomes of a key before an object is encrypted with it.
+    """
+    return CustomerKeySettings(
+        derivation=derivation,
+        hold_seconds=options.hold_seconds,
+        refresh_seconds=options.refresh_seconds,
+        max_versions=options.maximum_versions,
+    )
 
 
 def data_key_limits(config: Config) -> DataKeyLimits:
@@ -72,6 +74,25 @@ def data_key_limits(config: Config) -> DataKeyLimits:
         max_messages=limits.maximum_messages,
         max_bytes=limits.maximum_bytes,
     )
+
+
+def key_quota(config: Config, provider: str, scope: str) -> KeyQuota | None:
+    """The quota of a key service: as configured, or as it is by default.
+
+    Args:
+        config: the configuration.
+        provider: the kind of provider.
+        scope: its Region or vault.
+
+    Returns:
+        The quota, or None for a provider that asks no service.
+    """
+    for quota in config.key_quotas:
+        if (quota.provider, quota.scope) == (provider, scope):
+            return quota
+    if provider == "aws-kms":
+        return KeyQuota(provider="aws-kms", scope=scope)
+    return KeyQuota(provider="vault-transit", scope=scope) if provider == "vault-transit" else None
 
 
 def path_or_none(value: str | None) -> Path | None:

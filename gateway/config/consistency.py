@@ -3,13 +3,15 @@
 from collections.abc import Iterator
 from ipaddress import ip_address
 
+from gateway.config.customer_keys import VaultCustomerKey
 from gateway.config.identities import Identity
+from gateway.config.key_consistency import key_faults
 from gateway.config.listeners import Balancer, HttpsListener, PlainHttpLoopback, PlainHttpRefusal
 from gateway.config.operations import Admin
 from gateway.config.rules import Rule
 from gateway.config.understood import Understood, join, references_in
 from gateway.config.upstream import Upstream
-from gateway.config.vaults import CustomerKey
+from gateway.config.wrapping_keys import VaultTransitKey
 from gateway.keys.secret_reference import VaultReference
 from gateway.policy.rules import ModeName
 
@@ -20,6 +22,7 @@ def faults_across(understood: Understood) -> Faults:
     """Option and message of everything that does not fit together across sections."""
     yield from _repeated(understood)
     yield from _unknown_names(understood)
+    yield from key_faults(understood)
     yield from _rules_against_upstream(understood)
     yield from _order_of_rules(understood)
     yield from _shared_addresses(understood)
@@ -42,9 +45,9 @@ def _repeated(understood: Understood) -> Faults:
 def _unknown_names(understood: Understood) -> Faults:
     vaults, customer_keys = understood.names("vaults"), understood.names("customer_keys")
     wrapping_keys = understood.names("wrapping_keys")
-    for path, customer_key in understood.each(CustomerKey):
-        if customer_key.vault not in vaults:
-            yield f"{path}.vault", f"'{customer_key.vault}' is not an entry of vaults"
+    for path, section in understood.all():
+        if isinstance(section, VaultCustomerKey | VaultTransitKey) and section.vault not in vaults:
+            yield f"{path}.vault", f"'{section.vault}' is not an entry of vaults"
     for path, rule in understood.each(Rule):
         if rule.customer_key is not None and rule.customer_key not in customer_keys:
             yield f"{path}.customer_key", f"'{rule.customer_key}' is not an entry of customer_keys"

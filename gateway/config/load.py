@@ -14,7 +14,7 @@ from pydantic_core import ErrorDetails
 
 from gateway.config.consistency import faults_across
 from gateway.config.model import Config
-from gateway.config.understood import Understood, join, section_kinds
+from gateway.config.understood import Understood, every_tag, join, section_kinds, tag_of
 from gateway.config.values import Section
 from gateway.config.yaml import parse_yaml
 from gateway.errors import ConfigError
@@ -43,10 +43,14 @@ _MESSAGES: Mapping[str, str] = {
     "string_type": "must be a text (in quotes if it looks like a number)",
     "too_short": "must not be empty",
     "tuple_type": "must be a list",
-    "union_tag_invalid": "its option 'kind' must be one of {expected_tags}",
-    "union_tag_not_found": "needs its option 'kind'",
+    "union_tag_invalid": "its option {discriminator} must be one of {expected_tags}",
+    "union_tag_not_found": "needs its option {discriminator}",
+    "unknown_provider": "its option 'provider' must be one of {expected_tags}",
     "value_error": "{error}",
 }
+
+#: What tells groups of options apart that can stand in the same place, such as ``static`` or ``aws-kms``.
+_TAGS = every_tag(Config)
 
 
 def load_config(path: Path) -> Config:
@@ -136,8 +140,8 @@ class _Place:
             if isinstance(step, int):
                 inner = self.value[step] if isinstance(self.value, list) and step < len(self.value) else None
                 self._enter(f"{self.path}[{step}]", inner)
-            elif isinstance(self.value, Mapping) and step not in self.value and self.value.get("kind") == step:
-                continue  # pydantic names the chosen kind of credentials; the file does not
+            elif isinstance(self.value, Mapping) and step not in self.value and step in _TAGS:
+                continue  # pydantic names the chosen kind of group; the file does not
             elif step != "[key]":  # it says so when the name itself is at fault
                 inner = self.value.get(step) if isinstance(self.value, Mapping) else None
                 self._enter(join(self.path, step), inner)
@@ -150,9 +154,12 @@ def _similar(location: tuple[int | str, ...], group: object) -> str:
     """A suggestion for an option that does not exist: one of its group that is written much like it, and not set."""
     kinds: list[type[Section]] = [Config]
     for step in location[:-1]:
-        # A step that is no option is an index, a name, or a kind of credentials: still the same group.
+        # A step that is no option is an index or a name, or says which kind of group it is: still the same group.
         fields = [kind.model_fields[step] for kind in kinds if isinstance(step, str) and step in kind.model_fields]
-        kinds = list(section_kinds(fields[0].annotation)) if fields else kinds
+        if fields:
+            kinds = list(section_kinds(fields[0].annotation))
+        elif step in _TAGS:
+            kinds = [kind for kind in kinds if tag_of(kind)[1] == step]
     present = group if isinstance(group, Mapping) else {}
     options = {option for kind in kinds for option in kind.model_fields if option not in present}
     close = difflib.get_close_matches(str(location[-1]), sorted(options), n=1)

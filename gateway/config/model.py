@@ -5,14 +5,17 @@ from typing import Annotated
 
 from pydantic import Field
 
+from gateway.config.customer_keys import CustomerKey, VaultCustomerKey
 from gateway.config.identities import Authentication, Identity
+from gateway.config.key_quotas import KeyQuota
 from gateway.config.listeners import Listeners
 from gateway.config.operations import Admin, Limits, Log
 from gateway.config.rules import Rule
-from gateway.config.sealing import DataKeys, Staging, WrappingKey
+from gateway.config.sealing import DataKeys, Staging
 from gateway.config.upstream import Upstream
 from gateway.config.values import Domain, Name, Section
-from gateway.config.vaults import CustomerKey, Vault
+from gateway.config.vaults import Vault
+from gateway.config.wrapping_keys import WrappingKey
 
 
 class Config(Section):
@@ -29,7 +32,12 @@ class Config(Section):
     upstream: Upstream = Field(default=Upstream(), description="The S3 server behind the gateway.")
     vaults: Mapping[Name, Vault] = Field(default={}, description="Key vaults by name.")
     customer_keys: Mapping[Name, CustomerKey] = Field(default={}, description="SSE-C keys by name.")
-    wrapping_keys: Mapping[Name, WrappingKey] = Field(default={}, description="Wrapping keys of mode `cse` by name.")
+    wrapping_keys: Mapping[Name, Annotated[WrappingKey, Field(discriminator="provider")]] = Field(
+        default={}, description="Wrapping keys of mode `cse` by name."
+    )
+    key_quotas: tuple[KeyQuota, ...] = Field(
+        default=(), description="Quotas of key services that differ from the defaults."
+    )
     data_keys: DataKeys = Field(default=DataKeys(), description="Use of data keys in mode `cse`.")
     staging: Staging = Field(default=Staging(), description="The staging store of mode `cse`.")
     rules: Annotated[tuple[Rule, ...], Field(min_length=1)] = Field(
@@ -41,3 +49,8 @@ class Config(Section):
         default=1, description="Worker processes that share the ports; one per core is a good number."
     )
     log: Log = Field(default=Log(), description="The log.")
+
+    def vault_of_customer_key(self, name: str) -> str | None:
+        """The name of the vault that a customer key is in; None when it is elsewhere."""
+        options = self.customer_keys[name]
+        return options.vault if isinstance(options, VaultCustomerKey) else None

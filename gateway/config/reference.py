@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic.fields import FieldInfo
 
 from gateway.config.model import Config
-from gateway.config.understood import join, section_kinds
+from gateway.config.understood import join, section_kinds, tag_of
 from gateway.config.values import Section
 
 _KINDS = {bool: "`true` or `false`", int: "whole number", float: "number", str: "text"}
@@ -31,7 +31,7 @@ def _groups(kind: type[Section], path: str, seen: set[str]) -> Iterator[str]:
         inner = list(section_kinds(field.annotation))
         for section in inner:
             place = join(path, option) + _place(field.annotation)
-            yield from _groups(section, place + (f" ({_tag(section)})" if len(inner) > 1 else ""), seen)
+            yield from _groups(section, place + (f" ({tag_of(section)[1]})" if len(inner) > 1 else ""), seen)
 
 
 def _row(option: str, field: FieldInfo) -> str:
@@ -55,10 +55,6 @@ def _default(field: FieldInfo) -> str:
 def _place(annotation: Any) -> str:  # noqa: ANN401  # a type expression
     """How the entries of a list or a mapping are written in a path."""
     return {tuple: "[]", Mapping: ".NAME"}.get(get_origin(annotation), "")
-
-
-def _tag(section: type[Section]) -> str:
-    return str(get_args(section.model_fields["kind"].annotation)[0])
 
 
 def _value(annotation: Any) -> str:  # noqa: ANN401  # a type expression

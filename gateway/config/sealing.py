@@ -1,25 +1,18 @@
-"""Options of client-side encryption (mode ``cse``): wrapping keys, data keys, and the staging store."""
+"""Options of client-side encryption (mode ``cse``): data keys, and the staging store."""
 
 import re
 from collections.abc import Iterator
-from typing import Annotated, Literal
+from typing import Annotated
 from urllib.parse import unquote, urlsplit
 
 from pydantic import AfterValidator, Field
 
 from gateway.config.identities import UpstreamCredentials
-from gateway.config.values import AbsolutePath, Seconds, Section
-from gateway.keys.local_keyring import is_key_id
+from gateway.config.values import Seconds, Section
 
 #: Source: Amazon S3 User Guide, "General purpose bucket naming rules".
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _PREFIX = re.compile(r"[A-Za-z0-9!_.*'()/-]{0,512}")
-
-
-def _key_id(value: str) -> str:
-    if not is_key_id(value):
-        raise ValueError("a key id has 1 to 64 letters, digits, '.', '_' or '-'")
-    return value
 
 
 def _location(value: str) -> str:
@@ -36,20 +29,7 @@ def _location(value: str) -> str:
     raise ValueError("a place is needed, either file:///absolute/directory or s3://bucket/prefix")
 
 
-KeyId = Annotated[str, AfterValidator(_key_id)]
 StagingLocation = Annotated[str, AfterValidator(_location)]
-
-
-class WrappingKey(Section):
-    """What wraps the data keys of sealed objects."""
-
-    provider: Literal["local"] = Field(description="Where the wrapping keys are. `local`: in a keyring file.")
-    keyring: AbsolutePath = Field(
-        description="The keyring, made by `sealgate keys new`: mode 0600, owned by the gateway's user or root, no link."
-    )
-    key_id: KeyId | None = Field(
-        default=None, description="Key of the keyring that new objects use; unset: the keyring's own `current`."
-    )
 
 
 class DataKeys(Section):

@@ -8,12 +8,15 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from types import UnionType
-from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
+from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 
 from pydantic import ValidationError
 
 from gateway.config.values import Section, takes_reference
 from gateway.keys.secret_reference import SecretReference, parse_reference
+
+#: Where several kinds of sections are possible, one of these options says which one it is.
+TAG_OPTIONS = ("kind", "provider")
 
 SectionType = TypeVar("SectionType", bound=Section)
 
@@ -73,7 +76,11 @@ def references_in(section: Section) -> Iterator[tuple[str, SecretReference]]:
     """Option and reference of every secret that a section itself names."""
     for option, field in type(section).model_fields.items():
         value = getattr(section, option)
-        if isinstance(value, str) and takes_reference(field):
+        if value is None or not takes_reference(field):
+            continue
+        if isinstance(value, tuple):
+            yield from ((f"{option}[{index}]", parse_reference(item)) for index, item in enumerate(value))
+        else:
             yield option, parse_reference(value)
 
 
@@ -104,12 +111,16 @@ def _entries(annotation: Any, value: object, path: str) -> Iterator[tuple[str, o
 
 
 def _section_for(annotation: Any, value: object) -> type[Section] | None:  # noqa: ANN401  # a type expression
-    """The kind of section that a value should be: the only one there is, or the one that its ``kind`` names."""
+    """The kind of section that a value should be: the only one there is, or the one that the value names."""
     kinds = list(section_kinds(annotation))
     if len(kinds) == 1:
         return kinds[0]
-    wanted = value.get("kind") if isinstance(value, dict) else None
-    return next((kind for kind in kinds if wanted in _kind_names(kind)), None)
+    given = value if isinstance(value, dict) else {}
+    for kind in kinds:
+        option, tag = tag_of(kind)
+        if given.get(option, kind.model_fields[option].default) == tag:
+            return kind
+    return None
 
 
 def section_kinds(annotation: Any) -> Iterator[type[Section]]:  # noqa: ANN401  # a type expression
@@ -124,6 +135,19 @@ def section_kinds(annotation: Any) -> Iterator[type[Section]]:  # noqa: ANN401  
         yield annotation
 
 
-def _kind_names(kind: type[Section]) -> tuple[object, ...]:
-    annotation = kind.model_fields["kind"].annotation
-    return get_args(annotation) if get_origin(annotation) is Literal else ()
+def tag_of(kind: type[Section]) -> tuple[str, str]:
+    """The option by which a section is told from others in the same place, and its value there."""
+    option = next(name for name in TAG_OPTIONS if name in kind.model_fields)
+    return option, str(get_args(kind.model_fields[option].annotation)[0])
+
+
+def every_tag(kind: type[Section]) -> frozenset[str]:
+    """The tags of all sections below ``kind`` that share their place with others."""
+    found: set[str] = set()
+    for field in kind.model_fields.values():
+        inner = list(section_kinds(field.annotation))
+        if len(inner) > 1:
+            found.update(tag_of(section)[1] for section in inner)
+        for section in inner:
+            found |= every_tag(section)
+    return frozenset(found)

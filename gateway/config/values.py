@@ -38,6 +38,7 @@ _REGION = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?")
 _ACCESS_KEY_ID = re.compile(r"[A-Za-z0-9_.@+=-]{3,128}")
 #: Source: AWS Key Management Service Developer Guide, "Key identifiers (KeyId)".
 _KMS_KEY_ARN = re.compile(r"arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+")
+_VAULT_ROLE = re.compile(r"[A-Za-z0-9_.-]{1,256}")
 _ROLE_ARN = re.compile(r"arn:aws[a-z-]*:iam::[A-Za-z0-9]*:role/[A-Za-z0-9_+=,.@/-]+")
 
 
@@ -60,6 +61,12 @@ def _reference(value: str) -> str:
 def _vault_path(value: str) -> str:
     if not is_path(value):
         raise ValueError("a path of plain segments is needed, such as team/storage")
+    return value
+
+
+def _vault_role(value: str) -> str:
+    if not _VAULT_ROLE.fullmatch(value):
+        raise ValueError("the name of a role is needed: letters, digits, '.', '_' or '-'")
     return value
 
 
@@ -153,6 +160,7 @@ def takes_reference(field: FieldInfo) -> bool:
 Name = Annotated[str, AfterValidator(_name)]
 SecretReference = Annotated[str, _REFERENCE]
 VaultPath = Annotated[str, AfterValidator(_vault_path)]
+VaultRole = Annotated[str, AfterValidator(_vault_role)]
 Address = Annotated[str, AfterValidator(_address)]
 Network = Annotated[str, AfterValidator(_network)]
 AbsolutePath = Annotated[str, AfterValidator(_absolute_path)]

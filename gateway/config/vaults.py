@@ -1,11 +1,10 @@
-"""Options of key vaults and of the customer keys (SSE-C) that they hold."""
+"""Options of key vaults."""
 
 from collections.abc import Iterator
-from typing import Annotated
 
 from pydantic import Field
 
-from gateway.config.values import AbsolutePath, Name, Seconds, SecretReference, Section, Url, VaultPath
+from gateway.config.values import AbsolutePath, Seconds, SecretReference, Section, Url, VaultPath, VaultRole
 
 
 class AppRole(Section):
@@ -16,14 +15,36 @@ class AppRole(Section):
     mount: VaultPath = Field(default="approle", description="Path at which the AppRole method is mounted.")
 
 
+class Kubernetes(Section):
+    """Login with the token of a Kubernetes service account."""
+
+    role: VaultRole = Field(description="Name of the role of the Kubernetes method.")
+    token_file: AbsolutePath = Field(
+        default="/var/run/secrets/kubernetes.io/serviceaccount/token",
+        description="File with the service account's token, read at every login.",
+    )
+    mount: VaultPath = Field(default="kubernetes", description="Path at which the Kubernetes method is mounted.")
+
+
+class Jwt(Section):
+    """Login with a JSON Web Token that something else keeps fresh in a file."""
+
+    role: VaultRole = Field(description="Name of the role of the JWT method.")
+    token_file: AbsolutePath = Field(description="File with the token, read at every login.")
+    mount: VaultPath = Field(default="jwt", description="Path at which the JWT method is mounted.")
+
+
 class Vault(Section):
     """One HashiCorp Vault or OpenBao server."""
 
     address: Url = Field(description="URL of the server, such as https://vault.example.com:8200.")
     token: SecretReference | None = Field(
-        default=None, description="Reference to a token; exclusive with `approle`. `env:` and `file:` only."
+        default=None,
+        description="Reference to a token, `env:` or `file:`. Exactly one of `token`, `approle`, `kubernetes`, `jwt`.",
     )
-    approle: AppRole | None = Field(default=None, description="AppRole login; exclusive with `token`.")
+    approle: AppRole | None = Field(default=None, description="Login with AppRole.")
+    kubernetes: Kubernetes | None = Field(default=None, description="Login with a Kubernetes service account.")
+    jwt: Jwt | None = Field(default=None, description="Login with a JSON Web Token.")
     namespace: VaultPath | None = Field(default=None, description="Namespace (Vault Enterprise, OpenBao).")
     ca_bundle: AbsolutePath | None = Field(
         default=None, description="PEM file of the authorities its certificate may come from; unset: the system's."
@@ -36,8 +57,8 @@ class Vault(Section):
 
     def faults(self) -> Iterator[tuple[str, str]]:
         """Options that do not fit together."""
-        if (self.token is None) == (self.approle is None):
-            yield "", "needs either token or approle"
+        if sum(login is not None for login in (self.token, self.approle, self.kubernetes, self.jwt)) != 1:
+            yield "", "needs exactly one of token, approle, kubernetes and jwt"
         own = {"token": self.token}
         if self.approle is not None:
             own |= {"approle.role_id": self.approle.role_id, "approle.secret_id": self.approle.secret_id}
@@ -49,28 +70,3 @@ class Vault(Section):
                 "address",
                 "is plain HTTP: keys would cross the network in clear; use https:// or allow_plain_http_vault: true",
             )
-
-
-class CustomerKey(Section):
-    """One secret whose KV versions are 32-byte SSE-C keys."""
-
-    vault: Name = Field(description="Name of an entry of `vaults`.")
-    mount: VaultPath = Field(default="secret", description="Path at which the KV version 2 engine is mounted.")
-    path: VaultPath = Field(description="Path of the secret inside the engine.")
-    field: Annotated[str, Field(min_length=1, max_length=128)] = Field(
-        default="key", description="Field of the secret that holds the key: 32 bytes in base64."
-    )
-    hold_seconds: Seconds = Field(
-        default=300.0, description="Longest time a key stays in memory after it was read. Never used beyond it."
-    )
-    refresh_seconds: Seconds = Field(
-        default=30.0, description="How often the vault is asked for a newer version, so how late a rotation is seen."
-    )
-    maximum_versions: Annotated[int, Field(ge=1, le=100)] = Field(
-        default=10, description="Most key versions tried when an object is read, newest first."
-    )
-
-    def faults(self) -> Iterator[tuple[str, str]]:
-        """Options that do not fit together."""
-        if self.refresh_seconds > self.hold_seconds:
-            yield "refresh_seconds", "must not be longer than hold_seconds"

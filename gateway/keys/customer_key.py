@@ -4,7 +4,7 @@ import base64
 import binascii
 from dataclasses import dataclass
 
-from gateway.keys.vault_error import VaultError, VaultResult
+from gateway.errors import KeyUnavailable
 from gateway.redact import SecretBytes, SecretStr
 
 #: SSE-C takes AES-256 keys only.
@@ -17,7 +17,7 @@ MIN_DIFFERENT_BYTES = 8
 
 @dataclass(frozen=True, slots=True)
 class CustomerKey:
-    """A key and the version of the vault's secret that it comes from."""
+    """A key and the version of the secret that it comes from."""
 
     version: int
     key: SecretBytes
@@ -31,10 +31,10 @@ def parse_customer_key(text: SecretStr, version: int, where: str) -> CustomerKey
     Args:
         text: the field's value.
         version: the version it comes from.
-        where: vault, path and field, for the message.
+        where: service, secret and field, for the message.
 
     Raises:
-        VaultError: it is not a usable key; code ``InvalidArgument``.
+        KeyUnavailable: it is not a usable key; code ``InvalidArgument``.
     """
     encoded = text.reveal().removesuffix("\n")
     if not encoded.isascii():
@@ -46,6 +46,20 @@ def parse_customer_key(text: SecretStr, version: int, where: str) -> CustomerKey
     # The comparison refuses what the decoder tolerates: stray bits in the last character.
     if base64.b64encode(key).decode("ascii") != encoded:
         raise _unusable(where, version, "it is not standard base64")
+    return customer_key_of(key, version, where)
+
+
+def customer_key_of(key: bytes, version: int, where: str) -> CustomerKey:
+    """The key that these bytes are, if they can be 32 random bytes.
+
+    Args:
+        key: the bytes.
+        version: the version they come from.
+        where: service and secret, for the message.
+
+    Raises:
+        KeyUnavailable: they are not a usable key; code ``InvalidArgument``.
+    """
     if len(key) != CUSTOMER_KEY_BYTES:
         raise _unusable(where, version, f"it has {len(key)} bytes instead of {CUSTOMER_KEY_BYTES}")
     if len(set(key)) < MIN_DIFFERENT_BYTES:
@@ -53,9 +67,8 @@ def parse_customer_key(text: SecretStr, version: int, where: str) -> CustomerKey
     return CustomerKey(version, SecretBytes(key))
 
 
-def _unusable(where: str, version: int, why: str) -> VaultError:
-    return VaultError(
+def _unusable(where: str, version: int, why: str) -> KeyUnavailable:
+    return KeyUnavailable(
         f"The secret key was invalid for the specified algorithm. ({where} version {version}: {why})",
-        VaultResult.INVALID,
         code="InvalidArgument",
     )

@@ -1,8 +1,8 @@
-"""Customer keys (SSE-C) by version, from one named secret of a vault.
+"""Customer keys (SSE-C) by version, from one named secret of a vault or of another service that keeps secrets.
 
 The versions of the secret are the versions of the key: the newest encrypts new objects, every live one still reads.
 Keys are held in memory for a bounded time; the list of versions is read again more often, so that a rotation is seen
-soon. While the vault does not answer, keys go on being used until their time is over, and then requests fail.
+soon. While the service does not answer, keys go on being used until their time is over, and then requests fail.
 """
 
 import asyncio
@@ -10,15 +10,12 @@ import hashlib
 from dataclasses import dataclass
 from enum import StrEnum
 
-from gateway.errors import ConfigError
-from gateway.keys.customer_key import CustomerKey, parse_customer_key
+from gateway.errors import ConfigError, KeyUnavailable
+from gateway.keys.customer_key import CustomerKey
 from gateway.keys.derivation import derive
 from gateway.keys.expiring import ExpiringMap
 from gateway.keys.single_flight import SingleFlight
-from gateway.keys.vault_client import VaultClient
-from gateway.keys.vault_error import VaultError, VaultResult
-from gateway.keys.vault_kv import KvSecret
-from gateway.keys.vault_settings import is_path
+from gateway.keys.versioned_secret import VersionedSecret
 
 #: How long a key stays in memory, unless configured otherwise.
 DEFAULT_HOLD_SECONDS = 300.0
@@ -26,10 +23,10 @@ DEFAULT_HOLD_SECONDS = 300.0
 DEFAULT_REFRESH_SECONDS = 30.0
 #: Versions that are tried for a read, newest first, unless configured otherwise. A KV engine keeps 10 by default.
 DEFAULT_MAX_VERSIONS = 16
-#: How old the list of versions may be once no version on it has fitted. It bounds the requests to the vault that
+#: How old the list of versions may be once no version on it has fitted. It bounds the requests to the service that
 #: objects stored under foreign keys cause.
 FRESH_SECONDS = 1.0
-#: How long "no" is remembered, so that a wrong policy does not send every client's request to the vault.
+#: How long "no" is remembered, so that a wrong policy does not send every client's request to the service.
 REFUSAL_SECONDS = 5.0
 #: The same for faults that pass by themselves.
 OUTAGE_SECONDS = 1.0
@@ -38,7 +35,7 @@ _LISTING = 0  # the key of the list of versions among the version numbers, which
 
 
 class Derivation(StrEnum):
-    """What becomes of the vault's key before an object is encrypted with it."""
+    """What becomes of a secret's key before an object is encrypted with it."""
 
     NONE = "none"
     HKDF_SHA256 = "hkdf-sha256"
@@ -46,12 +43,9 @@ class Derivation(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CustomerKeySettings:
-    """Which secret holds the keys, and how long they are held.
+    """How the keys of a secret are used, and how long they are held.
 
     Attributes:
-        mount: mount of the KV version 2 engine.
-        path: path of the secret inside it.
-        field: the field that holds the base64 of 32 bytes.
         derivation: one key for all objects, or one per object.
         hold_seconds: longest time a key stays in memory.
         refresh_seconds: longest time until a new version is used.
@@ -61,9 +55,6 @@ class CustomerKeySettings:
         ConfigError: listing every fault.
     """
 
-    mount: str
-    path: str
-    field: str = "key"
     derivation: Derivation = Derivation.NONE
     hold_seconds: float = DEFAULT_HOLD_SECONDS
     refresh_seconds: float = DEFAULT_REFRESH_SECONDS
@@ -71,10 +62,6 @@ class CustomerKeySettings:
 
     def __post_init__(self) -> None:
         faults = []
-        if not is_path(self.mount) or not is_path(self.path):
-            faults.append(f"mount {self.mount!r} and path {self.path!r} must consist of plain segments")
-        if not self.field:
-            faults.append("field is empty")
         if self.hold_seconds <= 0:
             faults.append("hold_seconds must be greater than 0")
         if not 0 < self.refresh_seconds <= self.hold_seconds:
@@ -82,7 +69,7 @@ class CustomerKeySettings:
         if self.max_versions < 1:
             faults.append("max_versions must be at least 1")
         if faults:
-            raise ConfigError(tuple(f"customer key {self.path!r}: {fault}" for fault in faults))
+            raise ConfigError(tuple(f"customer key: {fault}" for fault in faults))
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,23 +84,23 @@ class CustomerKeySource:
     """The keys of one secret. Belongs to one event loop; close it with :meth:`aclose`.
 
     Args:
-        client: the vault. It stays open.
-        settings: the secret and the times.
+        secret: gives the keys.
+        settings: what becomes of them, and the times.
 
     Attributes:
         fingerprint: 8 hexadecimal digits that name the secret and its derivation, not the key, for logs and caches.
     """
 
-    def __init__(self, client: VaultClient, settings: CustomerKeySettings) -> None:
+    def __init__(self, secret: VersionedSecret, settings: CustomerKeySettings) -> None:
         self._settings = settings
-        self._secret = KvSecret(client, settings.mount, settings.path)
+        self._secret = secret
         self._keys: ExpiringMap[int, CustomerKey] = ExpiringMap(settings.max_versions)
-        self._refusals: ExpiringMap[int, VaultError] = ExpiringMap(settings.max_versions + 1)
+        self._refusals: ExpiringMap[int, KeyUnavailable] = ExpiringMap(settings.max_versions + 1)
         self._listing: _Listing | None = None
         self._outage = False
         self._fetches: SingleFlight[int, CustomerKey] = SingleFlight()
         self._refreshes: SingleFlight[int, tuple[int, ...]] = SingleFlight()
-        self.fingerprint = _fingerprint(client.name, settings)
+        self.fingerprint = _fingerprint(secret.parts, settings.derivation)
 
     async def newest(self) -> CustomerKey:
         """The key for new objects.
@@ -125,8 +112,8 @@ class CustomerKeySource:
         """
         try:
             return await self.version((await self.version_numbers())[0])
-        except VaultError as error:
-            if error.result is not VaultResult.NOT_FOUND or self._listing is None:
+        except KeyUnavailable as error:
+            if error.code != "KMS.NotFoundException" or self._listing is None:
                 raise
         # Deleted since the list was read: once more, with a new list.
         self._listing = None
@@ -136,7 +123,7 @@ class CustomerKeySource:
         """The key of one version.
 
         Raises:
-            KeyUnavailable: the vault does not give it, or it is not a usable key.
+            KeyUnavailable: the service does not give it, or it is not a usable key.
         """
         held = self._keys.get(number)
         if held is not None:
@@ -150,14 +137,14 @@ class CustomerKeySource:
         Versions that are deleted, destroyed or no usable keys are left out: no object can need them.
 
         Raises:
-            KeyUnavailable: the vault does not answer, or none is usable.
+            KeyUnavailable: the service does not answer, or none is usable.
         """
         keys = []
-        fault: VaultError | None = None
+        fault: KeyUnavailable | None = None
         for number in await self.version_numbers():
             try:
                 keys.append(await self.version(number))
-            except VaultError as error:
+            except KeyUnavailable as error:
                 if error.code not in {"InvalidArgument", "KMS.NotFoundException"}:
                     raise
                 fault = fault or error
@@ -174,7 +161,7 @@ class CustomerKeySource:
                 the object with a version that this one does not know yet.
 
         Raises:
-            KeyUnavailable: the vault did not say, and its last word is too old.
+            KeyUnavailable: the service did not say, and its last word is too old.
         """
         refresh_seconds = self._settings.refresh_seconds
         max_age = refresh_seconds if max_age_seconds is None else min(refresh_seconds, max_age_seconds)
@@ -183,24 +170,24 @@ class CustomerKeySource:
             if self._age(listing) < max_age:
                 return listing.numbers
             if self._outage:
-                # The vault was not well a moment ago: do not make every request wait for it, ask in the background.
+                # The service was not well a moment ago: do not make every request wait for it, ask in the background.
                 if self._refusals.get(_LISTING) is None:
                     self._refreshes.start(_LISTING, self._refresh)
                 return listing.numbers
         self._raise_refusal(_LISTING)
         try:
             return await self._refreshes.run(_LISTING, self._refresh)
-        except VaultError:
+        except KeyUnavailable:
             listing = self._usable_listing()
             if listing is None:
                 raise
             return listing.numbers
 
     async def newer_version_numbers(self) -> tuple[int, ...]:
-        """The live versions as the vault has them after this call began, for a reader for whom no known one fitted.
+        """The live versions as the service has them after this call began, for a reader for whom no known one fitted.
 
         Another process may have seen a rotation a moment ago. Such readers wait for their turn: however many ask, the
-        vault is asked once per second.
+        service is asked once per second.
 
         Raises:
             KeyUnavailable: as :meth:`version_numbers`.
@@ -211,7 +198,7 @@ class CustomerKeySource:
         return await self.version_numbers(FRESH_SECONDS)
 
     def key_for(self, customer_key: CustomerKey, bucket: str, object_key: str) -> CustomerKey:
-        """The key that encrypts one object: the vault's, or the one derived from it, as configured.
+        """The key that encrypts one object: the secret's, or the one derived from it, as configured.
 
         Args:
             customer_key: a key of this source.
@@ -230,11 +217,9 @@ class CustomerKeySource:
         self._refusals.keep_only(frozenset())
 
     async def _fetch(self, number: int) -> CustomerKey:
-        field = self._settings.field
         try:
-            text = await self._secret.field(field, number)
-            key = parse_customer_key(text, number, f"{self._secret.where}, field {field!r}")
-        except VaultError as error:
+            key = await self._secret.key(number)
+        except KeyUnavailable as error:
             self._remember_refusal(number, error)
             raise
         self._keys.put(number, key, self._settings.hold_seconds)
@@ -243,7 +228,7 @@ class CustomerKeySource:
     async def _refresh(self) -> tuple[int, ...]:
         try:
             numbers = (await self._secret.live_versions())[: self._settings.max_versions]
-        except VaultError as error:
+        except KeyUnavailable as error:
             self._remember_refusal(_LISTING, error)
             self._outage = not error.permanent
             if error.permanent:
@@ -265,7 +250,7 @@ class CustomerKeySource:
         self._listing = None
         self._keys.keep_only(frozenset())
 
-    def _remember_refusal(self, number: int, error: VaultError) -> None:
+    def _remember_refusal(self, number: int, error: KeyUnavailable) -> None:
         self._refusals.put(number, error.again(), REFUSAL_SECONDS if error.permanent else OUTAGE_SECONDS)
 
     def _raise_refusal(self, number: int) -> None:
@@ -274,9 +259,10 @@ class CustomerKeySource:
             raise refusal.again()
 
 
-def _fingerprint(vault_name: str, settings: CustomerKeySettings) -> str:
+def _fingerprint(parts: tuple[str, ...], derivation: Derivation) -> str:
+    """Changed never: the ids of multipart uploads that are under way carry it."""
     digest = hashlib.sha256()
-    for part in (vault_name, settings.mount, settings.path, settings.field, settings.derivation.value):
+    for part in (*parts, derivation.value):
         data = part.encode()
         digest.update(len(data).to_bytes(4, "big") + data)
     return digest.hexdigest()[:8]

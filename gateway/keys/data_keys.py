@@ -18,6 +18,7 @@ from typing import Final, Literal, Protocol
 from gateway.errors import KeyUnavailable
 from gateway.keys.expiring import ExpiringMap
 from gateway.keys.provider import DATA_KEY_BYTES, DataKey, KeyProvider
+from gateway.keys.quota import QuotaExceeded
 from gateway.keys.single_flight import SingleFlight
 from gateway.redact import SecretBytes
 
@@ -43,11 +44,6 @@ class DataKeyObserver(Protocol):
 
     def data_key_evicted(self, reason: EvictionReason) -> None:
         """A data key left memory because it reached a limit."""
-
-    def key_provider_request(
-        self, provider: str, operation: Literal["generate", "unwrap"], result: Literal["ok", "failed"]
-    ) -> None:
-        """A provider of this kind was asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +85,7 @@ class DataKeys:
     Args:
         providers: the providers by their configured name. They stay open.
         limits: how much and how long.
-        observer: told of look-ups, evictions and requests to providers.
+        observer: told of look-ups and evictions.
     """
 
     def __init__(
@@ -195,10 +191,8 @@ class DataKeys:
         try:
             data_key = await provider.generate()
         except KeyUnavailable as error:
-            self._asked(provider, "generate", "failed")
-            self._refused.put(name, error.again(), REFUSAL_SECONDS)
+            self._remember(name, error)
             raise
-        self._asked(provider, "generate", "ok")
         # What was just written is read next.
         entry = (data_key.wrapping_key, data_key.wrapped)
         self._opened.put(entry, data_key.key, self._limits.max_age_seconds)
@@ -214,14 +208,17 @@ class DataKeys:
                 data_key = _checked(wrapping_key, await provider.unwrap(wrapping_key, wrapped))
             except KeyUnavailable as error:
                 # Two keyrings may use one id for different keys; the tag tells which of them it was.
-                self._asked(provider, "unwrap", "failed")
                 fault = error
                 continue
-            self._asked(provider, "unwrap", "ok")
             self._opened.put(entry, data_key, self._limits.max_age_seconds)
             return data_key
-        self._refused.put(entry, fault.again(), REFUSAL_SECONDS)
+        self._remember(entry, fault)
         raise fault
+
+    def _remember(self, entry: str | tuple[str, bytes], fault: KeyUnavailable) -> None:
+        # A quota has room again a moment later, and whoever limits requests is asked without one.
+        if not isinstance(fault, QuotaExceeded):
+            self._refused.put(entry, fault.again(), REFUSAL_SECONDS)
 
     def _provider(self, name: str) -> KeyProvider:
         provider = self._providers.get(name)
@@ -245,12 +242,6 @@ class DataKeys:
     def _looked_up(self, operation: Literal["seal", "open"], *, hit: bool) -> None:
         if self._observer is not None:
             self._observer.data_key_lookup(operation, hit=hit)
-
-    def _asked(
-        self, provider: KeyProvider, operation: Literal["generate", "unwrap"], result: Literal["ok", "failed"]
-    ) -> None:
-        if self._observer is not None:
-            self._observer.key_provider_request(provider.kind, operation, result)
 
 
 def _checked(wrapping_key: str, data_key: SecretBytes) -> SecretBytes:

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from gateway.errors import ConfigError, KeyUnavailable
 from gateway.keys.key_quality import weakness_of
 from gateway.keys.local_keyring import Keyring, read_keyring
-from gateway.keys.provider import DATA_KEY_BYTES, DataKey
+from gateway.keys.provider import DATA_KEY_BYTES, DataKey, WrappedKey
 from gateway.redact import SecretBytes
 
 SCHEME: Final = "local:"
@@ -72,6 +72,11 @@ class LocalKeyProvider:
         return SCHEME.removesuffix(":")
 
     @property
+    def scope(self) -> str:
+        """Empty: there is no service and no quota."""
+        return ""
+
+    @property
     def current(self) -> str:
         """``local:`` and the id of the key for new data keys."""
         return SCHEME + self._current
@@ -86,9 +91,7 @@ class LocalKeyProvider:
         weakness = weakness_of(data_key)
         if weakness is not None:
             raise KeyUnavailable(f"the system's random source gave a key that is not random: {weakness}")
-        nonce = secrets.token_bytes(NONCE_BYTES)
-        wrapped = nonce + self._cipher(self._current).encrypt(nonce, data_key, self._current.encode("ascii"))
-        return DataKey(SecretBytes(data_key), self.current, wrapped)
+        return DataKey(SecretBytes(data_key), self.current, self._wrap(data_key))
 
     async def unwrap(self, wrapping_key: str, wrapped: bytes) -> SecretBytes:
         """The data key of a sealed object.
@@ -109,9 +112,26 @@ class LocalKeyProvider:
         except InvalidTag:
             raise _not_wrapped_by(wrapping_key) from None
 
+    async def rewrap(self, wrapping_key: str, wrapped: bytes) -> WrappedKey:
+        """The same data key, wrapped under the current key of the keyring.
+
+        Raises:
+            KeyUnavailable: as :meth:`unwrap`.
+        """
+        data_key = await self.unwrap(wrapping_key, wrapped)
+        return WrappedKey(self.current, self._wrap(data_key.reveal()))
+
+    def version_of(self, wrapping_key: str, wrapped: bytes) -> str:  # noqa: ARG002 - the protocol's shape
+        """Empty: every key of a keyring has a URI of its own."""
+        return ""
+
     async def aclose(self) -> None:
         """Forget the keys."""
         self._keys.clear()
+
+    def _wrap(self, data_key: bytes) -> bytes:
+        nonce = secrets.token_bytes(NONCE_BYTES)
+        return nonce + self._cipher(self._current).encrypt(nonce, data_key, self._current.encode("ascii"))
 
     def _cipher(self, key_id: str) -> AESGCM:
         key = self._keys.get(key_id)

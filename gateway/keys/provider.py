@@ -57,12 +57,33 @@ class DataKey:
             )
 
 
+@dataclass(frozen=True, slots=True)
+class WrappedKey:
+    """A wrapped data key and who unwraps it.
+
+    Attributes:
+        wrapping_key: the URI of the wrapping key.
+        wrapped: the data key wrapped under it.
+    """
+
+    wrapping_key: str
+    wrapped: bytes
+
+
 class KeyProvider(Protocol):
-    """Makes data keys and unwraps them again."""
+    """Makes data keys and unwraps them again.
+
+    A provider that asks a service makes exactly one request per call of :meth:`generate`, :meth:`unwrap` and
+    :meth:`rewrap`; asking again, limiting, counting and falling back are wrappers around it.
+    """
 
     @property
     def kind(self) -> str:
         """The kind of provider, such as ``local``: the scheme of its URIs and the label of metrics."""
+
+    @property
+    def scope(self) -> str:
+        """Who shares a quota with this provider: its AWS Region, or the name of its vault; empty without a service."""
 
     @property
     def current(self) -> str:
@@ -86,8 +107,25 @@ class KeyProvider(Protocol):
             KeyUnavailable: the wrapping key is gone, or did not wrap this.
         """
 
+    async def rewrap(self, wrapping_key: str, wrapped: bytes) -> WrappedKey:
+        """The same data key, wrapped under the newest version of :attr:`current`, without the gateway seeing it.
+
+        Args:
+            wrapping_key: a URI that this provider handles.
+            wrapped: the wrapped data key.
+
+        Raises:
+            KeyUnavailable: as :meth:`unwrap`.
+        """
+
     def handles(self, wrapping_key: str) -> bool:
         """Whether this provider may be asked about a wrapping key."""
+
+    def version_of(self, wrapping_key: str, wrapped: bytes) -> str:
+        """Which version of the wrapping key wrapped this, such as ``3``; empty where that can not be seen.
+
+        Never raises: what comes from the storage may be anything.
+        """
 
     async def aclose(self) -> None:
         """Forget keys and close connections."""

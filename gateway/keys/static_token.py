@@ -10,7 +10,7 @@ import asyncio
 import random
 
 from gateway.keys.single_flight import SingleFlight
-from gateway.keys.vault_error import VaultError, VaultResult
+from gateway.keys.vault_error import SilentObserver, VaultError, VaultObserver, VaultResult
 from gateway.keys.vault_http import VaultAnswer, VaultHttp
 from gateway.keys.vault_settings import TokenAuth
 from gateway.keys.vault_token import RENEW_FROM, RENEW_TO
@@ -23,10 +23,21 @@ MAX_RETRY_SECONDS = 30.0
 
 
 class StaticToken:
-    """A token from the configuration."""
+    """A token from the configuration.
 
-    def __init__(self, http: VaultHttp, auth: TokenAuth) -> None:
+    Args:
+        http: the vault.
+        vault_name: its name in metrics.
+        auth: the token.
+        observer: told of every renewal.
+    """
+
+    def __init__(
+        self, http: VaultHttp, vault_name: str, auth: TokenAuth, observer: VaultObserver | None = None
+    ) -> None:
         self._http = http
+        self._vault_name = vault_name
+        self._observer: VaultObserver = observer or SilentObserver()
         self._token = auth.token
         self._flights: SingleFlight[str, None] = SingleFlight()
         self._started = False
@@ -56,6 +67,8 @@ class StaticToken:
                 result = answer.result
             except VaultError as error:
                 answer, result = None, error.result
+            if method == "POST":
+                self._observer.on_vault_renewal(self._vault_name, result.value)
             if answer is not None and result is VaultResult.OK:
                 seconds = _renewable_seconds(answer)
                 if seconds is None:

@@ -1,14 +1,16 @@
-"""A client of one HashiCorp Vault or OpenBao server: reading, and asking for its health."""
+"""A client of one HashiCorp Vault or OpenBao server: reading, writing, and asking for its health."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from gateway.keys.login_token import LoginToken
 from gateway.keys.static_token import StaticToken
 from gateway.keys.vault_error import VaultError, VaultObserver, VaultResult
 from gateway.keys.vault_http import VaultAnswer, VaultHttp
+from gateway.keys.vault_login import login_method
 from gateway.keys.vault_settings import TokenAuth, VaultSettings
-from gateway.keys.vault_token import AppRoleToken, TokenSource
+from gateway.keys.vault_token import TokenSource
 
 
 class HealthState(StrEnum):
@@ -51,11 +53,11 @@ _HEALTH_BY_STATUS: Mapping[int, tuple[HealthState, str]] = {
 
 
 class VaultClient:
-    """Reads from one vault. Close it with :meth:`aclose`; it belongs to one event loop.
+    """Reads from one vault and writes to it. Close it with :meth:`aclose`; it belongs to one event loop.
 
     Args:
         settings: where the vault is and how to log in.
-        observer: told of every HTTP request.
+        observer: told of every HTTP request, login and renewal.
 
     Raises:
         ConfigError: the CA bundle can not be loaded.
@@ -66,9 +68,9 @@ class VaultClient:
         self._http = VaultHttp(settings, observer)
         self._tokens: TokenSource
         if isinstance(settings.auth, TokenAuth):
-            self._tokens = StaticToken(self._http, settings.auth)
+            self._tokens = StaticToken(self._http, settings.name, settings.auth, observer)
         else:
-            self._tokens = AppRoleToken(self._http, settings.name, settings.auth)
+            self._tokens = LoginToken(self._http, settings.name, login_method(settings.auth), observer)
 
     async def read(self, path: str, query: Mapping[str, str] | None = None) -> VaultAnswer:
         """Read ``path`` (below ``/v1/``). The answer's result is OK or NOT_FOUND.
@@ -86,7 +88,27 @@ class VaultClient:
                 answer = await self._http.exchange("GET", path, token=newer, query=query)
         if answer.result in {VaultResult.OK, VaultResult.NOT_FOUND}:
             return answer
-        raise VaultError(f"vault {self.name!r} {_refusal(answer, path)}", answer.result)
+        raise VaultError(f"vault {self.name!r} {_refusal(answer, 'read', path)}", answer.result)
+
+    async def write(self, path: str, body: Mapping[str, object]) -> VaultAnswer:
+        """Post ``body`` to ``path`` (below ``/v1/``) in exactly one request; it is never sent twice.
+
+        The answer's result is OK or NOT_FOUND, or INVALID when the vault refused with status 400 and said why.
+
+        Raises:
+            VaultError: anything else. Of a refused token the code is ServiceUnavailable when there is another one by
+                now, so that asking again helps, else AccessDenied.
+        """
+        token = await self._tokens.current()
+        answer = await self._http.exchange("POST", path, token=token, body=body)
+        if answer.result in {VaultResult.OK, VaultResult.NOT_FOUND}:
+            return answer
+        if answer.result is VaultResult.INVALID and answer.status == 400 and answer.explained:
+            return answer
+        code = None
+        if answer.result is VaultResult.DENIED and await self._tokens.replace(token) is not None:
+            code = "ServiceUnavailable"
+        raise VaultError(f"vault {self.name!r} {_refusal(answer, 'write', path)}", answer.result, code=code)
 
     async def probe(self) -> VaultHealth:
         """Ask the vault for its health. Needs no token, sends none, never raises for a vault that is not well."""
@@ -108,16 +130,19 @@ class VaultClient:
         await self._http.aclose()
 
 
-def _refusal(answer: VaultAnswer, path: str) -> str:
-    """Why a read failed, in plain words."""
+def _refusal(answer: VaultAnswer, verb: str, path: str) -> str:
+    """Why a request failed, in plain words."""
     if answer.result is VaultResult.DENIED:
+        doing = {"read": "reading this path", "write": "updating this path"}[verb]
         return (
-            f"refused to read {path} (HTTP {answer.status}): the token is wrong or has expired, or its policy does not "
-            "allow reading this path"
+            f"refused to {verb} {path} (HTTP {answer.status}): the token is wrong or has expired, or its policy does "
+            f"not allow {doing}"
         )
     if answer.result is VaultResult.SEALED:
         return "is sealed; unseal it"
-    return f"answered the read of {path} with HTTP {answer.status}"
+    if answer.result is VaultResult.THROTTLED:
+        return f"limits the rate of requests to {path}"
+    return f"answered the {verb} of {path} with HTTP {answer.status}"
 
 
 def _classify_health(status: int, body: Mapping[str, object]) -> VaultResult:

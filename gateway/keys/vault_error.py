@@ -13,16 +13,29 @@ class VaultResult(StrEnum):
     DENIED = "denied"
     NOT_FOUND = "not_found"
     SEALED = "sealed"
+    THROTTLED = "throttled"
     UNAVAILABLE = "unavailable"
     TIMEOUT = "timeout"
     INVALID = "invalid"
 
 
 class VaultObserver(Protocol):
-    """Whoever counts the requests to vaults."""
+    """Whoever counts what happens with vaults; every ``result`` is a value of :class:`VaultResult`."""
 
     def on_vault_request(self, result: str, seconds: float) -> None:
-        """One HTTP request ended; ``result`` is a value of :class:`VaultResult`."""
+        """One HTTP request ended."""
+
+    def on_vault_login(self, vault: str, method: str, result: str) -> None:
+        """One login ended.
+
+        Args:
+            vault: the name of the vault in the configuration.
+            method: ``approle``, ``kubernetes`` or ``jwt``.
+            result: how it ended.
+        """
+
+    def on_vault_renewal(self, vault: str, result: str) -> None:
+        """One renewal of a token ended."""
 
 
 class SilentObserver:
@@ -31,9 +44,19 @@ class SilentObserver:
     def on_vault_request(self, result: str, seconds: float) -> None:
         """Do nothing."""
 
+    def on_vault_login(self, vault: str, method: str, result: str) -> None:
+        """Do nothing."""
 
-#: Codes of permanent faults. Anything else passes by itself and is a ServiceUnavailable, which clients retry.
-_PERMANENT_CODES = {VaultResult.DENIED: "AccessDenied", VaultResult.NOT_FOUND: "KMS.NotFoundException"}
+    def on_vault_renewal(self, vault: str, result: str) -> None:
+        """Do nothing."""
+
+
+#: Codes of the faults that are no ServiceUnavailable, which passes by itself and which clients retry.
+_CODES = {
+    VaultResult.DENIED: "AccessDenied",
+    VaultResult.NOT_FOUND: "KMS.NotFoundException",
+    VaultResult.THROTTLED: "SlowDown",
+}
 
 
 class VaultError(KeyUnavailable):
@@ -47,8 +70,13 @@ class VaultError(KeyUnavailable):
     """
 
     def __init__(self, message: str, result: VaultResult, *, code: str | None = None) -> None:
-        super().__init__(message, code=code or _PERMANENT_CODES.get(result, "ServiceUnavailable"))
+        super().__init__(message, code=code or _CODES.get(result, "ServiceUnavailable"))
         self.result = result
+
+    @property
+    def mended(self) -> bool:
+        """Whether only the token was refused, and there is another one by now."""
+        return self.result is VaultResult.DENIED and not self.permanent
 
     def again(self) -> "VaultError":
         """The same fault for another caller; one exception raised to many would collect all their tracebacks."""

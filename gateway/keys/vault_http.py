@@ -41,6 +41,15 @@ class VaultAnswer:
         value = self.body.get(name)
         return value if isinstance(value, dict) else {}
 
+    def says(self, text: str) -> bool:
+        """Whether one of the vault's error texts contains ``text``, given in small letters."""
+        return says(self.body, text)
+
+    @property
+    def explained(self) -> bool:
+        """Whether the answer lists errors as a vault does."""
+        return says(self.body, "")
+
 
 def classify_answer(status: int, body: Mapping[str, object]) -> VaultResult:
     """The kind of an answer to an ordinary request."""
@@ -50,10 +59,12 @@ def classify_answer(status: int, body: Mapping[str, object]) -> VaultResult:
         return VaultResult.DENIED
     if status == 404:
         return VaultResult.NOT_FOUND
-    if status == 503 and _says_sealed(body):
+    if status == 429:  # over a rate limit quota
+        return VaultResult.THROTTLED
+    if status == 503 and says(body, "sealed"):
         return VaultResult.SEALED
-    # 412 and 472/473: a standby that is behind or does not serve reads. 429: over a rate limit quota.
-    if status in {412, 429, 472, 473} or status >= 500:
+    # 412 and 472/473: a standby that is behind or does not serve reads.
+    if status in {412, 472, 473} or status >= 500:
         return VaultResult.UNAVAILABLE
     return VaultResult.INVALID
 
@@ -80,7 +91,7 @@ class VaultHttp:
         *,
         token: SecretStr | None = None,
         query: Mapping[str, str] | None = None,
-        body: Mapping[str, str] | None = None,
+        body: Mapping[str, object] | None = None,
         namespaced: bool = True,
         classify: Classify = classify_answer,
     ) -> VaultAnswer:
@@ -113,7 +124,7 @@ class VaultHttp:
             await self._session.close()
 
     async def _attempt(
-        self, method: str, url: URL, headers: Mapping[str, str], body: Mapping[str, str] | None, classify: Classify
+        self, method: str, url: URL, headers: Mapping[str, str], body: Mapping[str, object] | None, classify: Classify
     ) -> VaultAnswer | VaultError:
         if self._closed:
             return self._fault(VaultResult.UNAVAILABLE, "is not asked any more: the gateway is shutting down")
@@ -190,9 +201,10 @@ def _tls_context(settings: VaultSettings) -> ssl.SSLContext:
     return context
 
 
-def _says_sealed(body: Mapping[str, object]) -> bool:
+def says(body: Mapping[str, object], text: str) -> bool:
+    """Whether one of the error texts in the body of an answer contains ``text``, given in small letters."""
     errors = body.get("errors")
-    return isinstance(errors, list) and any(isinstance(text, str) and "sealed" in text.lower() for text in errors)
+    return isinstance(errors, list) and any(isinstance(error, str) and text in error.lower() for error in errors)
 
 
 async def _read_bounded(response: aiohttp.ClientResponse) -> bytes | None:

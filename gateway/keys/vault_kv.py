@@ -6,8 +6,11 @@ Source: OpenBao API documentation, "KV secrets engine - version 2", "Read secret
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
+from gateway.errors import ConfigError
+from gateway.keys.customer_key import CustomerKey, parse_customer_key
 from gateway.keys.vault_client import VaultClient
 from gateway.keys.vault_error import VaultError, VaultResult
+from gateway.keys.vault_settings import is_path
 from gateway.redact import SecretStr
 
 
@@ -102,3 +105,51 @@ class KvSecret:
 
     def _invalid(self, what: str) -> VaultError:
         return VaultError(f"{self.where}: {what}", VaultResult.INVALID)
+
+
+class KvKeys:
+    """The keys (SSE-C) in one field of a KV secret: a :class:`~gateway.keys.versioned_secret.VersionedSecret`.
+
+    Args:
+        client: the vault. It stays open.
+        mount: the mount, without slashes around.
+        path: the path inside the mount, without ``data/``.
+        field: the field that holds the base64 of 32 bytes.
+
+    Raises:
+        ConfigError: listing every fault.
+    """
+
+    def __init__(self, client: VaultClient, mount: str, path: str, field: str = "key") -> None:
+        faults = []
+        if not is_path(mount) or not is_path(path):
+            faults.append(f"mount {mount!r} and path {path!r} must consist of plain segments")
+        if not field:
+            faults.append("field is empty")
+        if faults:
+            raise ConfigError(tuple(f"customer key {path!r}: {fault}" for fault in faults))
+        self._secret = KvSecret(client, mount, path)
+        self._field = field
+        self._parts = (client.name, mount, path, field)
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """Name of the vault, mount, path and field."""
+        return self._parts
+
+    async def live_versions(self) -> tuple[int, ...]:
+        """As :meth:`KvSecret.live_versions`; the newest one encrypts.
+
+        Raises:
+            KeyUnavailable: the vault did not say, or there is none.
+        """
+        return await self._secret.live_versions()
+
+    async def key(self, version: int) -> CustomerKey:
+        """The key in one version.
+
+        Raises:
+            KeyUnavailable: the vault does not give it, or it is not a usable key.
+        """
+        text = await self._secret.field(self._field, version)
+        return parse_customer_key(text, version, f"{self._secret.where}, field {self._field!r}")

@@ -10,6 +10,8 @@ from gateway.redact import SecretStr
 
 #: Longest wait for one answer of a vault, unless configured otherwise.
 DEFAULT_TIMEOUT_SECONDS = 5.0
+#: Where Kubernetes puts the token of a pod's service account.
+SERVICE_ACCOUNT_TOKEN = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
 
 _HEADER_TEXT = re.compile(r"[\x21-\x7e]+")
 _SEGMENT = re.compile(r"[^\x00-\x1f\x7f/?#%\\]+")
@@ -38,6 +40,42 @@ class AppRoleAuth:
 
 
 @dataclass(frozen=True, slots=True)
+class KubernetesAuth:
+    """The service account of the gateway's pod, which the vault checks with the cluster's TokenReview API.
+
+    Attributes:
+        role: the role of the Kubernetes method in the vault.
+        token_file: the account's token, read again at each login.
+        mount: where the Kubernetes method is enabled in the vault, without ``auth/``.
+    """
+
+    role: str
+    token_file: Path = SERVICE_ACCOUNT_TOKEN
+    mount: str = "kubernetes"
+
+
+@dataclass(frozen=True, slots=True)
+class JwtAuth:
+    """A JSON web token, such as the projected token of a pod or of a workload in another cloud.
+
+    Attributes:
+        role: the role of the JWT method in the vault.
+        token_file: the token, read again at each login.
+        mount: where the JWT method is enabled in the vault, without ``auth/``.
+    """
+
+    role: str
+    token_file: Path
+    mount: str = "jwt"
+
+
+#: Every way to authenticate.
+VaultAuth = TokenAuth | AppRoleAuth | KubernetesAuth | JwtAuth
+
+_TITLES = {AppRoleAuth: "AppRole", KubernetesAuth: "Kubernetes", JwtAuth: "JWT"}
+
+
+@dataclass(frozen=True, slots=True)
 class VaultSettings:
     """One HashiCorp Vault or OpenBao server.
 
@@ -56,7 +94,7 @@ class VaultSettings:
 
     name: str
     address: str
-    auth: TokenAuth | AppRoleAuth
+    auth: VaultAuth
     namespace: str | None = None
     ca_bundle: Path | None = None
     timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS
@@ -99,18 +137,19 @@ def _address_faults(address: str, *, allow_plain_http: bool) -> tuple[str, ...]:
     return ()
 
 
-def _auth_faults(auth: TokenAuth | AppRoleAuth) -> tuple[str, ...]:
+def _auth_faults(auth: VaultAuth) -> tuple[str, ...]:
     if isinstance(auth, TokenAuth):
         if not _HEADER_TEXT.fullmatch(auth.token.reveal()):
             return ("the token is empty or contains characters that no token has",)
         return ()
-    faults = []
-    if not auth.role_id:
-        faults.append("the AppRole role_id is empty")
-    if not auth.secret_id.reveal():
-        faults.append("the AppRole secret_id is empty")
+    title = _TITLES[type(auth)]
+    if isinstance(auth, AppRoleAuth):
+        needed = {"role_id": auth.role_id, "secret_id": auth.secret_id.reveal()}
+    else:
+        needed = {"role": auth.role}
+    faults = [f"the {title} {name} is empty" for name, value in needed.items() if not value]
     if not is_path(auth.mount):
-        faults.append("the AppRole mount must consist of plain segments, such as approle")
+        faults.append(f"the {title} mount must consist of plain segments, such as {title.lower()}")
     return tuple(faults)
 
 

@@ -35,7 +35,7 @@ VAULT_SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5,
 
 MODES: Final = tuple(mode.value for mode in ModeName)
 PLAIN_HTTP_REASONS: Final = ("sse_c_key", "credentials", "presigned", "anonymous")
-VAULT_RESULTS: Final = ("ok", "denied", "not_found", "sealed", "unavailable", "timeout", "invalid")
+VAULT_RESULTS: Final = ("ok", "denied", "not_found", "throttled", "sealed", "unavailable", "timeout", "invalid")
 AUTH_CODES: Final = (
     "AccessDenied", "AuthorizationHeaderMalformed", "AuthorizationQueryParametersError",
     "InvalidAccessKeyId", "InvalidRequest", "InvalidToken", "RequestTimeTooSkewed", "SignatureDoesNotMatch",
@@ -47,8 +47,6 @@ COPY_OPERATIONS: Final = ("CopyObject", "UploadPartCopy")
 FAULTS: Final = tuple(fault.value for fault in Fault)
 DATA_KEY_OPERATIONS: Final = ("seal", "open")
 EVICTION_REASONS: Final = ("age", "messages", "bytes", "capacity")
-KEY_PROVIDERS: Final = ("local",)
-PROVIDER_OPERATIONS: Final = ("generate", "unwrap")
 STAGING_OPERATIONS: Final = ("put", "get", "swept")
 TLS_VERSIONS: Final = ("TLSv1.3", "TLSv1.2", "unknown", "none")
 
@@ -136,19 +134,12 @@ class SealedFamilies:
         self.evictions = make.counter(
             "data_key_evictions", "Data keys dropped at a limit.", ("reason",), EVICTION_REASONS
         )
-        self.providers = make.counter(
-            "key_provider_requests", "Requests to key providers.", ("provider", "operation", "result")
-        )
         self.layouts = make.counter("layout_lookups", "Layouts looked for.", ("result",), ("hit", "miss"))
         self.staged_bytes = make.counter("staged_bytes", "Sealed bytes put into the staging store.")
         self.staging = make.counter("staging", "Parts staged, read back and swept.", ("operation",), STAGING_OPERATIONS)
         for operation in DATA_KEY_OPERATIONS:
             for result in ("hit", "miss"):
                 self.data_keys.labels(operation, result)
-        for provider in KEY_PROVIDERS:
-            for operation in PROVIDER_OPERATIONS:
-                for result in ("ok", "failed"):
-                    self.providers.labels(provider, operation, result)
 
 
 class TransportFamilies:

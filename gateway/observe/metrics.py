@@ -1,6 +1,7 @@
 """The gateway's counters. Callers name what happened; Prometheus's names and labels stay here and in ``families``."""
 
 import os
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -20,6 +21,7 @@ from gateway.observe.families import (
     SealedFamilies,
     TransportFamilies,
 )
+from gateway.observe.key_metrics import KeyServiceMetrics
 from gateway.s3.operation import Operation
 
 CONTENT_TYPE: Final = CONTENT_TYPE_PLAIN_0_0_4
@@ -64,15 +66,19 @@ class CompletedRequest(Protocol):
         """Seconds since the request arrived."""
 
 
-class Metrics:
-    """Every counter of one process. Also the observer of the upstream client, the vault client, data keys and layouts.
+class Metrics(KeyServiceMetrics):
+    """Every counter of one process.
+
+    Also the observer of the upstream client, of vaults and key services, of data keys and layouts.
 
     Args:
         registry: where the families are registered.
+        clock: the time in seconds, for what is shown per time; never goes back.
     """
 
-    def __init__(self, registry: CollectorRegistry) -> None:
+    def __init__(self, registry: CollectorRegistry, clock: Callable[[], float] = time.monotonic) -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call]  # the library annotates only a part of itself
+        super().__init__(registry, clock)
         self._requests = RequestFamilies(registry)
         self._encryption = EncryptionFamilies(registry)
         self._sealed = SealedFamilies(registry)
@@ -196,12 +202,6 @@ class Metrics:
     def data_key_evicted(self, reason: Literal["age", "messages", "bytes", "capacity"]) -> None:
         """A data key was dropped because it reached a limit."""
         self._sealed.evictions.labels(reason).inc()
-
-    def key_provider_request(
-        self, provider: str, operation: Literal["generate", "unwrap"], result: Literal["ok", "failed"]
-    ) -> None:
-        """A key provider was asked."""
-        self._sealed.providers.labels(provider, operation, result).inc()
 
     # -------------------------------------------------------------------------------------------------------- transport
 

@@ -3,19 +3,18 @@
 import sys
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
-from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 from gateway.config.build import (
     auth_settings,
-    customer_key_settings,
     encryption_rules,
     refused_operations,
     upstream_settings,
 )
 from gateway.config.model import Config
 from gateway.config.resolve import Resolved, resolve
-from gateway.keys.customer_keys import CustomerKeySource, Derivation
+from gateway.keys.customer_keys import CustomerKeySource
 from gateway.keys.version_cache import VersionCache
 from gateway.observe.access_log import AccessLog
 from gateway.observe.metrics import Metrics
@@ -27,6 +26,7 @@ from gateway.server.sealed.assembly import start_sealed_services
 from gateway.server.services import Services
 from gateway.server.upstream_probe import probe_upstream
 from gateway.server.vault_probe import vault_probe
+from gateway.server.watched_keys import login_methods, watched_s3, watched_services
 from gateway.upstream.client import UpstreamClient
 
 
@@ -36,11 +36,13 @@ class SealgateApp:
     Args:
         config: the configuration.
         metrics: the counters.
+        shared: directory that all workers of this machine have in common; None for a process that serves alone.
     """
 
-    def __init__(self, config: Config, metrics: Metrics) -> None:
+    def __init__(self, config: Config, metrics: Metrics, shared: Path | None = None) -> None:
         self._config = config
         self._metrics = metrics
+        self._shared = shared
         self._opened = AsyncExitStack()
         self._pipeline: Pipeline | None = None
         self._probes: dict[str, Callable[[], Awaitable[None]]] = {}
@@ -54,7 +56,11 @@ class SealgateApp:
 
     @property
     def probes(self) -> Mapping[str, Callable[[], Awaitable[None]]]:
-        """The upstream and every vault; there after :meth:`start`."""
+        """The upstream and every vault; there after :meth:`start`.
+
+        Not the key services of AWS: each question would count against a quota and cost money, and what is in memory
+        is served without them.
+        """
         return self._probes
 
     async def start(self) -> None:
@@ -65,13 +71,15 @@ class SealgateApp:
             KeyUnavailable: a vault does not give a secret that the configuration needs.
         """
         config = self._config
-        resolved = await resolve(config, self._metrics)
+        self._metrics.watch_key_services(watched_services(config), watched_s3(config))
+        self._metrics.watch_vaults(login_methods(config))
+        resolved = await resolve(config, self._metrics, self._shared)
         self._opened.push_async_callback(resolved.aclose)
         upstream = UpstreamClient(upstream_settings(config), self._metrics)
         await upstream.start()
         self._opened.push_async_callback(upstream.close)
         rules = encryption_rules(config)
-        sources = self._sources_by_rule(rules, resolved)
+        sources = sources_by_rule(rules, resolved)
         services = Services(
             domains=config.virtual_host_domains,
             identities=resolved.identities,
@@ -100,28 +108,18 @@ class SealgateApp:
         self, vault: str, rules: tuple[EncryptionRule, ...], sources: Mapping[str, CustomerKeySource]
     ) -> list[CustomerKeySource]:
         """The key sources whose keys are in one vault."""
-        keys = self._config.customer_keys
+        vault_of = self._config.vault_of_customer_key
         return [
             sources[rule.name]
             for rule in rules
-            if rule.name in sources and rule.customer_key is not None and keys[rule.customer_key].vault == vault
+            if rule.name in sources and rule.customer_key is not None and vault_of(rule.customer_key) == vault
         ]
 
-    def _sources_by_rule(self, rules: tuple[EncryptionRule, ...], resolved: Resolved) -> dict[str, CustomerKeySource]:
-        """Each ``sse-c`` rule's keys; rules with the same customer key and derivation share one source."""
-        settings = customer_key_settings(self._config)
-        made: dict[tuple[str, bool], CustomerKeySource] = {
-            (name, False): source for name, source in resolved.customer_keys.items()
-        }
-        by_rule = {}
-        for rule in rules:
-            if rule.mode is not ModeName.SSE_C or rule.customer_key is None:
-                continue
-            wanted = (rule.customer_key, rule.derive_per_object)
-            if wanted not in made:
-                vault = resolved.vaults[self._config.customer_keys[rule.customer_key].vault]
-                derived = replace(settings[rule.customer_key], derivation=Derivation.HKDF_SHA256)
-                made[wanted] = CustomerKeySource(vault, derived)
-                self._opened.push_async_callback(made[wanted].aclose)
-            by_rule[rule.name] = made[wanted]
-        return by_rule
+
+def sources_by_rule(rules: tuple[EncryptionRule, ...], resolved: Resolved) -> dict[str, CustomerKeySource]:
+    """Each ``sse-c`` rule's keys; rules with the same customer key and derivation share one source."""
+    return {
+        rule.name: (resolved.derived_keys if rule.derive_per_object else resolved.customer_keys)[rule.customer_key]
+        for rule in rules
+        if rule.mode is ModeName.SSE_C and rule.customer_key is not None
+    }

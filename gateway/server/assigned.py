@@ -9,7 +9,7 @@ import json
 import signal
 import socket
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -37,7 +37,7 @@ class Assignment:
         target: of the :class:`RuntimeReference`.
         arguments: of the same.
         slot: the worker's number, from 0.
-        directory: for metric files and admin sockets.
+        directory: for metric files, admin sockets, and what the workers count together.
         ports: the port of each TCP listener; where the configuration says 0, the one that the system chose.
         descriptors: the inherited socket of each unix listener.
     """
@@ -73,10 +73,10 @@ def run_assigned(assignment: Assignment) -> None:
     """
     # The supervisor passes SIGHUP on once the admin socket exists. Until the certificates are read it has no meaning.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    runtime = RuntimeReference(assignment.target, assignment.arguments).load()
+    directory = Path(assignment.directory)
+    runtime = replace(RuntimeReference(assignment.target, assignment.arguments).load(), shared_directory=directory)
     configure_logging(sys.stderr, runtime.settings.log)
     structlog.contextvars.bind_contextvars(worker=assignment.slot)
-    directory = Path(assignment.directory)
     share_values(directory, assignment.slot)
     registry = CollectorRegistry()
     raise_file_limit()

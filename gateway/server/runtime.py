@@ -7,6 +7,7 @@ such as the path of the configuration, and builds everything from there.
 import importlib
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Protocol
 
 from gateway.admin.settings import AdminSettings
@@ -75,11 +76,14 @@ class Runtime:
 
     Attributes:
         settings: of the process.
-        build: makes the data path; called once in each worker process.
+        build: makes the data path; called once in each worker process, with its counters and ``shared_directory``.
+        shared_directory: what the workers of one supervisor have in common and nobody else can enter; None for a
+            process that serves alone.
     """
 
     settings: ServerSettings
-    build: Callable[[Metrics], Gateway]
+    build: Callable[[Metrics, Path | None], Gateway]
+    shared_directory: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,7 +83,7 @@ class Supervisor:
     Args:
         reference: what the workers build themselves from.
         settings: of all processes.
-        directory: for metric files and the workers' admin sockets; nobody else can enter it.
+        directory: for metric files, the workers' admin sockets and what they count together; nobody else can enter it.
         held: the bound sockets of all listeners, by name.
     """
 

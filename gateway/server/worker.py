@@ -6,6 +6,7 @@ import resource
 import signal
 import socket
 from collections.abc import Awaitable, Callable, Mapping
+from typing import Final
 
 import structlog
 import uvloop
@@ -23,6 +24,9 @@ from gateway.server.runtime import Gateway, Runtime, ServerSettings
 from gateway.server.serving import serving
 
 _log = structlog.get_logger("gateway.server.worker")
+
+#: How often the gauges of key services are brought up to date, so that they sink when nothing happens.
+_USAGE_SECONDS: Final = 1.0
 
 
 class Worker:
@@ -48,6 +52,7 @@ class Worker:
         self._sweeper = sweeper(self._serving.table, settings.limits)
         self.listeners = Listeners(self._serving, settings.listeners)
         self._certificates = Periodic(settings.certificate_check_seconds, self.listeners.reload_changed_certificates)
+        self._usage = Periodic(_USAGE_SECONDS, metrics.refresh_usage)
 
     async def start(self, sockets: Mapping[str, socket.socket], admin_socket: socket.socket | None) -> None:
         """Begin to serve.
@@ -62,6 +67,7 @@ class Worker:
         await self.listeners.open(sockets)
         self._sweeper.start()
         self._certificates.start()
+        self._usage.start()
         if admin_socket is not None:
             await self._admin.start(admin_socket)
 
@@ -75,6 +81,7 @@ class Worker:
         self._certificates.stop()
         await drain(self.listeners, self._serving, self._settings.drain_seconds, at_once)
         self._sweeper.stop()
+        self._usage.stop()
         await self._admin.close()
 
 
@@ -120,7 +127,7 @@ async def serve_until_stopped(
         GatewayError: the data path can not be built.
     """
     signals.install()
-    gateway = runtime.build(metrics)
+    gateway = runtime.build(metrics, runtime.shared_directory)
     try:
         if not await _finished(gateway.start(), signals.stop):
             return

@@ -105,6 +105,8 @@ class UpstreamClient:
         _refuse_key_without_tls(request, self._settings)
         answered = await self._answered(request, credentials)
         try:
+            if answered.response.status < 300:
+                self._observer.on_success(request.operation, request.headers, answered.response.headers)
             yield answered.response
         finally:
             await answered.close()

@@ -2,6 +2,9 @@
 
 from typing import Literal, Protocol
 
+from gateway.s3.headers import Headers
+from gateway.s3.operation import Operation
+
 
 class UpstreamObserver(Protocol):
     """Told about every attempt; implementations are quick and do not raise."""
@@ -11,6 +14,9 @@ class UpstreamObserver(Protocol):
 
     def on_first_byte(self, operation: str, seconds: float) -> None:
         """The head of an answer arrived, ``seconds`` after the attempt began."""
+
+    def on_success(self, operation: Operation, requested: Headers, answered: Headers) -> None:
+        """The server did what it was asked for; ``requested`` and ``answered`` are header fields."""
 
     def on_retry(self, operation: str, reason: str) -> None:
         """Another attempt follows; ``reason`` is a status or a :class:`gateway.upstream.retry.Fault`."""
@@ -23,6 +29,9 @@ class SilentObserver:
         """Ignore it."""
 
     def on_first_byte(self, operation: str, seconds: float) -> None:
+        """Ignore it."""
+
+    def on_success(self, operation: Operation, requested: Headers, answered: Headers) -> None:
         """Ignore it."""
 
     def on_retry(self, operation: str, reason: str) -> None:

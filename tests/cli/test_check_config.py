@@ -324,3 +324,14 @@ def test_directory_of_a_unix_socket(check: Check, tmp_path: Path) -> None:
     assert "listeners.plain_http_loopback[0].unix_socket: " in result.stderr
     result = check(listeners={"plain_http_loopback": [{**options, "unix_socket": str(tmp_path / "s3.sock")}]})
     assert result.exit_code == 0
+
+
+@pytest.mark.parametrize("method", ["kubernetes", "jwt"])
+def test_token_file_of_a_vault(check: Check, tmp_path: Path, method: str) -> None:
+    file = tmp_path / "token"
+    vaults = {"main": {"address": "https://vault:8200", method: {"role": "r", "token_file": str(file)}}}
+    result = check(vaults=vaults)
+    assert result.exit_code == 1
+    assert f"vaults.main.{method}.token_file: {file} does not exist" in result.stderr
+    file.write_text("a.b.c")
+    assert check(vaults=vaults).exit_code == 0

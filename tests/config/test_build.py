@@ -14,7 +14,7 @@ from gateway.config.build import (
 )
 from gateway.config.load import check_config, load_config
 from gateway.config.model import Config
-from gateway.keys.customer_keys import CustomerKeySettings
+from gateway.keys.customer_keys import CustomerKeySettings, Derivation
 from gateway.keys.data_keys import DataKeyLimits
 from gateway.policy.rules import EncryptionRule, Existing, ModeName, first_match
 from gateway.s3.authenticate import AuthSettings
@@ -156,21 +156,14 @@ def test_defaults_are_those_of_the_upstream_room() -> None:
 
 
 def test_customer_key_settings(example: Config) -> None:
-    assert customer_key_settings(example) == {"payroll": CustomerKeySettings("secret", "s3/payroll", max_versions=10)}
+    for name in ("payroll", "pensions"):
+        assert customer_key_settings(example.customer_keys[name]) == CustomerKeySettings(max_versions=10)
     config = with_options(
         vaults={"v": {"address": "https://v", "token": "env:T"}},
         customer_keys={
-            "k": {
-                "vault": "v",
-                "mount": "kv/team",
-                "path": "a/b",
-                "field": "f",
-                "hold_seconds": 20,
-                "refresh_seconds": 10,
-                "maximum_versions": 3,
-            }
+            "k": {"vault": "v", "path": "a/b", "hold_seconds": 20, "refresh_seconds": 10, "maximum_versions": 3}
         },
     )
-    assert customer_key_settings(config)["k"] == CustomerKeySettings(
-        "kv/team", "a/b", field="f", hold_seconds=20.0, refresh_seconds=10.0, max_versions=3
+    assert customer_key_settings(config.customer_keys["k"], Derivation.HKDF_SHA256) == CustomerKeySettings(
+        derivation=Derivation.HKDF_SHA256, hold_seconds=20.0, refresh_seconds=10.0, max_versions=3
     )

@@ -281,8 +281,12 @@ FAULTS: tuple[tuple[dict[str, Any], str, str], ...] = (
     # vaults and customer keys
     (vault(address="http://vault:8200"), "vaults.main.address", "plain HTTP"),
     (vault(address="vault"), "vaults.main.address", "URL"),
-    (vault(token=None), "vaults.main", "either token or approle"),
-    (vault(approle={"role_id": "env:R", "secret_id": "env:S"}), "vaults.main", "either token or approle"),
+    (vault(token=None), "vaults.main", "exactly one of token, approle, kubernetes and jwt"),
+    (
+        vault(approle={"role_id": "env:R", "secret_id": "env:S"}),
+        "vaults.main",
+        "exactly one of token, approle, kubernetes and jwt",
+    ),
     (vault(token="vault:main/secret/x#y"), "vaults.main.token", "can not come from one"),
     (
         vault(token=None, approle={"role_id": "env:R", "secret_id": "vault:main/a/b#c"}),
@@ -340,8 +344,16 @@ FAULTS: tuple[tuple[dict[str, Any], str, str], ...] = (
     (rule(CSE, customer_key="k"), "rules[0].customer_key", "no meaning for mode cse"),
     (rule(CSE, kms_key_arn=KEY_ARN), "rules[0].kms_key_arn", "no meaning for mode cse"),
     # wrapping keys, data keys, staging
-    (wrapping_key(provider="lokal"), "wrapping_keys.w.provider", "must be 'local'"),
-    (wrapping_key(provider=None), "wrapping_keys.w.provider", "must be 'local'"),
+    (
+        wrapping_key(provider="lokal"),
+        "wrapping_keys.w",
+        "its option 'provider' must be one of 'local', 'aws-kms', 'vault-transit'",
+    ),
+    (
+        wrapping_key(provider=None),
+        "wrapping_keys.w",
+        "its option 'provider' must be one of 'local', 'aws-kms', 'vault-transit'",
+    ),
     (wrapping_key(keyring="k.json"), "wrapping_keys.w.keyring", "absolute path"),
     (wrapping_key(keyring=None), "wrapping_keys.w.keyring", "must be a text"),
     (wrapping_key(key_id="a b"), "wrapping_keys.w.key_id", "a key id has"),

@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 
+from gateway.config.guarding import UnseenKeyServices
 from gateway.config.load import check_config
 from gateway.config.model import Config
-from gateway.config.resolve import resolve, vault_settings
+from gateway.config.open_vaults import vault_settings
+from gateway.config.resolve import resolve
 from gateway.errors import ConfigError, KeyUnavailable
 from gateway.keys.keyring_editing import add_key
 from gateway.keys.vault_settings import AppRoleAuth, TokenAuth, VaultSettings
@@ -253,9 +255,15 @@ async def test_secrets_and_keys_from_a_vault(openbao: OpenBao, monkeypatch: pyte
     openbao.put_secret("resolve/key", {"key": base64.b64encode(key).decode()})
     counted: list[str] = []
 
-    class Observer:
+    class Observer(UnseenKeyServices):
         def on_vault_request(self, result: str, seconds: float) -> None:
             counted.append(result)
+
+        def on_vault_login(self, vault: str, method: str, result: str) -> None:
+            """No login happens here."""
+
+        def on_vault_renewal(self, vault: str, result: str) -> None:
+            """The token is not renewable."""
 
     config = config_of(
         identity("a", "vault:main/secret/resolve/client#app", {"kind": "default-chain"}), **vault_options(openbao)

@@ -1,8 +1,11 @@
 """The deployment files fit the gateway: their configurations load, their ports are opened, their metrics exist."""
 
+import json
 import re
 import subprocess
 import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +14,13 @@ import yaml
 from prometheus_client import CollectorRegistry
 
 from gateway.config.load import load_config
+from gateway.config.wrapping_keys import LocalKey
 from gateway.errors import ConfigError
 from gateway.keys.keyring_editing import add_key
 from gateway.keys.local_keyring import read_keyring
-from gateway.observe import families
+from gateway.observe.key_metrics import WatchedService
+from gateway.observe.metrics import Metrics
+from gateway.server.exchange import Exchange
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
@@ -101,7 +107,8 @@ def test_the_service_keeps_its_state_private() -> None:
     assert "StateDirectory=sealgate\nStateDirectoryMode=0700\n" in unit
     profile = load_config(ROOT / "config" / "profiles" / "client-side.yaml")
     assert str(profile.staging.directory).startswith("/var/lib/sealgate/")
-    assert [key.keyring for key in profile.wrapping_keys.values()] == ["/var/lib/sealgate/keyring.json"]
+    keyrings = [key.keyring for key in profile.wrapping_keys.values() if isinstance(key, LocalKey)]
+    assert keyrings == ["/var/lib/sealgate/keyring.json"]
     assert "keys new /var/lib/sealgate/keyring.json" in unit
 
 
@@ -156,20 +163,75 @@ def test_stopping_waits_longer_than_the_gateway_drains() -> None:
         assert int(seconds) > drain
 
 
-def test_alerts_ask_for_metrics_and_label_values_that_exist() -> None:
+def _series() -> dict[str, list[dict[str, str]]]:
+    """The labels of every series by name; what has no closed set of labels happened once."""
     registry = CollectorRegistry()
-    for name, family in vars(families).items():
-        if name.endswith("Families"):
-            family(registry)
-    counters = {f"{metric.name}_total" for metric in registry.collect() if metric.type == "counter"}
-    histograms = {f"{metric.name}_bucket" for metric in registry.collect() if metric.type == "histogram"}
-    gauges = {metric.name for metric in registry.collect() if metric.type == "gauge"}
+    metrics = Metrics(registry)
+    kms = WatchedService("aws-kms", "eu-west-1", ("orders",), 100.0, 0.01)
+    metrics.watch_key_services((kms,), kms)
+    metrics.watch_vaults({"main": "approle"})
+    for status in (200, 500):
+        metrics.request_done(Exchange("id", "192.0.2.1", "GET", operation="HeadObject", status=status))
+    metrics.request_done(Exchange("id", "192.0.2.1", "DELETE", operation="DeleteObject", status=204))
+    metrics.on_request("GetObject", "error", 1)
+    metrics.on_first_byte("GetObject", 1)
+    metrics.certificate_expires("https[0]", datetime.now(UTC))
+    found: dict[str, list[dict[str, str]]] = {}
+    for family in registry.collect():
+        for sample in family.samples:
+            found.setdefault(sample.name, []).append(sample.labels)
+    return found
+
+
+def _alerts() -> list[tuple[str, str, str]]:
     document = yaml.safe_load((DEPLOY / "prometheus" / "sealgate.rules.yaml").read_text())
     rules = [rule for group in document["groups"] for rule in group["rules"]]
-    assert len({rule["alert"] for rule in rules}) == len(rules) > 0
-    for rule in rules:
-        used = set(re.findall(r"sealgate_\w+", rule["expr"]))
-        assert used <= counters | histograms | gauges, rule["alert"]
-        for values in re.findall(r'result=~"([^"]+)"', rule["expr"]):
-            assert set(values.split("|")) <= set(families.VAULT_RESULTS)
-    assert "anonymous" in families.PLAIN_HTTP_REASONS
+    return [(rule["alert"], rule["expr"], str(rule["annotations"])) for rule in rules]
+
+
+def _panels() -> list[tuple[str, str, str]]:
+    document = json.loads((DEPLOY / "grafana" / "sealgate.dashboard.json").read_text())
+    queries = [(panel["title"], target) for panel in document["panels"] for target in panel.get("targets", [])]
+    return [(title, target["expr"], target["legendFormat"]) for title, target in queries]
+
+
+#: Given by Prometheus, not by the gateway.
+_TARGET_LABELS = {"instance", "job"}
+
+
+@pytest.mark.parametrize("queries", [_alerts, _panels])
+def test_alerts_and_dashboard_ask_for_metrics_and_labels_that_exist(
+    queries: Callable[[], list[tuple[str, str, str]]],
+) -> None:
+    series = _series()
+    assert queries()
+    for title, expression, text in queries():
+        known = set(_TARGET_LABELS)
+        for name, selector in re.findall(r"(sealgate_\w+)(?:\{([^}]*)\})?", expression):
+            assert name in series, (title, name)
+            labels = {label for one in series[name] for label in one}
+            known |= labels
+            for label, operator, wanted in re.findall(r'(\w+)(=~|!~|!=|=)"([^"]*)"', selector):
+                assert label in labels | _TARGET_LABELS, (title, label)
+                if label not in _TARGET_LABELS:
+                    values = {one[label] for one in series[name]}
+                    assert set(wanted.split("|") if "~" in operator else [wanted]) <= values, (title, wanted)
+        grouped = {label.strip() for group in re.findall(r"by \(([^)]*)\)", expression) for label in group.split(",")}
+        assert grouped <= known, (title, grouped - known)
+        shown = set(re.findall(r"\$labels\.(\w+)", text)) | set(re.findall(r"\{\{(\w+)\}\}", text))
+        assert shown <= (grouped or known), (title, shown)
+
+
+def test_alerts_and_panels_have_names_of_their_own() -> None:
+    for queries in (_alerts(), _panels()):
+        assert len({(title, expression) for title, expression, _ in queries}) == len(queries)
+    assert len({name for name, _, _ in _alerts()}) == len(_alerts())
+
+
+def test_every_metric_of_key_services_is_in_the_manual_and_the_dashboard() -> None:
+    named = {name for name in _series() if name.startswith(("sealgate_kms_", "sealgate_vault_logins"))}
+    named = {re.sub(r"_(bucket|count|sum)$", "", name) for name in named}
+    manual, dashboard = (ROOT / "docs" / "operations.md").read_text(), "".join(query for _, query, _ in _panels())
+    for name in named:
+        assert f"`{name}`" in manual, name
+        assert name in dashboard, name

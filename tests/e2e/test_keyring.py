@@ -91,7 +91,7 @@ def test_one_data_key_for_many_objects_and_none_twice(keyed: Keyed) -> None:
     assert wrapped[0] == wrapped[1] != wrapped[2]
     assert keyed.get("a") == keyed.get("b") == keyed.get("c") == BODY
     unwrapped = {"provider": "local", "operation": "unwrap", "result": "ok"}
-    assert keyed.gateway.metric("sealgate_key_provider_requests_total", **unwrapped) == 1
+    assert keyed.gateway.metric("sealgate_kms_requests_total", **unwrapped) == 1
     assert keyed.gateway.metric("sealgate_data_key_cache_total", operation="open", result="hit") >= 2
 
 
@@ -116,8 +116,8 @@ def test_a_wrapped_data_key_that_was_changed(keyed: Keyed) -> None:
     status, code, message = fails(lambda: keyed.client.get_object(Bucket=BUCKET, Key="changed"))
     assert (status, code) == (403, "AccessDenied")
     assert "was not made by wrapping key 'local:lab-1'" in message
-    failed = {"provider": "local", "operation": "unwrap", "result": "failed"}
-    assert keyed.gateway.metric("sealgate_key_provider_requests_total", **failed) == 1
+    failed = {"provider": "local", "operation": "unwrap", "result": "denied"}
+    assert keyed.gateway.metric("sealgate_kms_requests_total", **failed) == 1
 
 
 def test_no_key_is_written_anywhere(keyed: Keyed, tmp_path: Path) -> None:

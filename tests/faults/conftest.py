@@ -5,8 +5,10 @@ from collections.abc import Iterator
 import pytest
 
 from lab.certificates import CertificateAuthority
+from lab.moto import MotoServer
 from lab.openbao import OpenBao
 from lab.seaweed import SeaweedFS
+from tests.faults.key_services import KeyService, KmsService, TransitService
 
 
 @pytest.fixture(scope="module")
@@ -25,3 +27,23 @@ def store(tmp_path_factory: pytest.TempPathFactory, authority: CertificateAuthor
     server.start()
     yield server
     server.kill()
+
+
+@pytest.fixture(scope="module")
+def moto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MotoServer]:
+    server = MotoServer(tmp_path_factory.mktemp("moto"))
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(params=["aws-kms", pytest.param("vault-transit", marks=pytest.mark.slow)])
+def key_service(request: pytest.FixtureRequest, authority: CertificateAuthority) -> Iterator[KeyService]:
+    """Each kind of key service in turn, with a key of the test's own."""
+    service: KeyService
+    if request.param == "aws-kms":
+        service = KmsService(request.getfixturevalue("moto"), authority)
+    else:
+        service = TransitService(request.getfixturevalue("openbao"), authority)
+    yield service
+    service.stop()

@@ -19,7 +19,7 @@ from lab.seaweed import SeaweedFS
 from tests.faults.help import ONCE, signer
 from tests.faults.wire import Wire, connected
 
-pytestmark = [pytest.mark.slow, pytest.mark.memory, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow, pytest.mark.memory, pytest.mark.alone, pytest.mark.timeout(300)]
 
 _BUCKET = "memory"
 _MEBIBYTE = 2**20

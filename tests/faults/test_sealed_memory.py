@@ -24,7 +24,7 @@ from tests.faults.wire import connected
 
 _BIG = os.environ.get("SEALGATE_TEST_BIG") == "1"
 
-pytestmark = [pytest.mark.slow, pytest.mark.memory, pytest.mark.timeout(1_800 if _BIG else 300)]
+pytestmark = [pytest.mark.slow, pytest.mark.memory, pytest.mark.alone, pytest.mark.timeout(1_800 if _BIG else 300)]
 
 _BUCKET = "sealed-memory"
 _MIB = 2**20

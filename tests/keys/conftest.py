@@ -23,14 +23,22 @@ READ_EVERYTHING = {"secret/*": ["read"]}
 
 
 class Counts:
-    """Counts requests by result, as the metrics do."""
+    """Counts requests, logins and renewals, as the metrics do."""
 
     def __init__(self) -> None:
         self.results: collections.Counter[str] = collections.Counter()
+        self.logins: collections.Counter[tuple[str, str, str]] = collections.Counter()
+        self.renewals: collections.Counter[tuple[str, str]] = collections.Counter()
 
     def on_vault_request(self, result: str, seconds: float) -> None:
         assert 0 <= seconds < 60
         self.results[result] += 1
+
+    def on_vault_login(self, vault: str, method: str, result: str) -> None:
+        self.logins[vault, method, result] += 1
+
+    def on_vault_renewal(self, vault: str, result: str) -> None:
+        self.renewals[vault, result] += 1
 
     @property
     def total(self) -> int:

@@ -12,6 +12,7 @@ from gateway.keys.customer_key import CustomerKey
 from gateway.keys.customer_keys import CustomerKeySettings, CustomerKeySource, Derivation
 from gateway.keys.derivation import derive
 from gateway.keys.vault_client import VaultClient
+from gateway.keys.vault_kv import KvKeys
 from gateway.keys.vault_settings import TokenAuth
 from gateway.redact import SecretStr
 from lab.openbao import OpenBao
@@ -26,9 +27,16 @@ async def source_of(connect: Connect) -> AsyncIterator[MakeSource]:
     """``source_of(server, path, **settings)``; ``login`` gives another way to log in."""
     sources = []
 
-    def make(server: OpenBao | str, path: str, *, connection: dict[str, Any] | None = None, **options: Any) -> Any:
-        client = connect(server, **(connection or {}))
-        source = CustomerKeySource(client, CustomerKeySettings(mount="secret", path=path, **options))
+    def make(
+        server: OpenBao | str,
+        path: str,
+        *,
+        field: str = "key",
+        connection: dict[str, Any] | None = None,
+        **options: Any,
+    ) -> Any:
+        keys = KvKeys(connect(server, **(connection or {})), "secret", path, field)
+        source = CustomerKeySource(keys, CustomerKeySettings(**options))
         sources.append(source)
         return source
 
@@ -436,8 +444,8 @@ async def test_a_secret_that_is_not_the_version_asked_for(answer: Any, raw: RawS
 async def test_the_fingerprint_names_the_secret_and_not_the_key(connect: Connect) -> None:
     client = connect("http://127.0.0.1:1")
 
-    def fingerprint(**options: Any) -> str:
-        return CustomerKeySource(client, CustomerKeySettings(**{"mount": "secret", "path": "a", **options})).fingerprint
+    def fingerprint(mount: str = "secret", path: str = "a", field: str = "key", **options: Any) -> str:
+        return CustomerKeySource(KvKeys(client, mount, path, field), CustomerKeySettings(**options)).fingerprint
 
     assert fingerprint() == fingerprint(hold_seconds=60.0) == "b7927a84"
     different: list[dict[str, Any]] = [
@@ -461,10 +469,6 @@ async def test_derivation_is_an_option(bao: OpenBao, source_of: MakeSource) -> N
 @pytest.mark.parametrize(
     "options",
     [
-        {"mount": ""},
-        {"path": "a//b"},
-        {"path": "../sys"},
-        {"field": ""},
         {"hold_seconds": 0.0},
         {"refresh_seconds": 0.0},
         {"refresh_seconds": 301.0},
@@ -473,7 +477,13 @@ async def test_derivation_is_an_option(bao: OpenBao, source_of: MakeSource) -> N
 )
 def test_settings_that_are_refused(options: Any) -> None:
     with pytest.raises(ConfigError, match="customer key"):
-        CustomerKeySettings(**{"mount": "secret", "path": "a", **options})
+        CustomerKeySettings(**options)
+
+
+@pytest.mark.parametrize("options", [{"mount": ""}, {"path": "a//b"}, {"path": "../sys"}, {"field": ""}])
+async def test_secrets_that_are_refused(options: Any, connect: Connect) -> None:
+    with pytest.raises(ConfigError, match="customer key"):
+        KvKeys(connect("http://127.0.0.1:1"), **{"mount": "secret", "path": "a", **options})
 
 
 async def test_no_key_in_any_repr(bao: OpenBao, source_of: MakeSource) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from gateway.keys.customer_keys import CustomerKeySettings, CustomerKeySource
 from gateway.keys.vault_client import VaultClient
+from gateway.keys.vault_kv import KvKeys
 from gateway.keys.version_cache import VersionCache
 from gateway.policy.rules import EncryptionRule, ModeName
 from gateway.server.key_ring import KeyRing
@@ -17,9 +18,10 @@ RULE = EncryptionRule("secret things", ("*",), (), ModeName.SSE_C, customer_key=
 async def test_an_object_written_after_a_rotation_is_read_by_a_process_that_has_not_seen_it(
     bao: OpenBao, connect: Callable[..., VaultClient]
 ) -> None:
-    settings = CustomerKeySettings(mount="secret", path="keys/two-processes")
     bao.put_secret("keys/two-processes", {"key": new_key_text()})
-    sources = [CustomerKeySource(connect(bao), settings) for _ in range(2)]
+    sources = [
+        CustomerKeySource(KvKeys(connect(bao), "secret", "keys/two-processes"), CustomerKeySettings()) for _ in range(2)
+    ]
     late = KeyRing({RULE.name: sources[0]}, [RULE], VersionCache())
     early = KeyRing({RULE.name: sources[1]}, [RULE], VersionCache())
     assert (await late.for_new_object(RULE, "b", "k")).version == 1

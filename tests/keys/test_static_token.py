@@ -6,7 +6,7 @@ import pytest
 
 from gateway.keys import static_token
 from gateway.keys.vault_client import VaultClient
-from tests.keys.conftest import RawServer, http_answer
+from tests.keys.conftest import Counts, RawServer, http_answer
 
 Connect = Callable[..., VaultClient]
 
@@ -42,11 +42,15 @@ RENEWABLE = {"data": {"ttl": 1, "renewable": True}}
 RENEWED = {"auth": {"lease_duration": 1, "renewable": True}}
 
 
-async def test_a_renewable_token_is_renewed_also_when_nobody_reads(vault: RawServer, connect: Connect) -> None:
+async def test_a_renewable_token_is_renewed_also_when_nobody_reads(
+    vault: RawServer, connect: Connect, counts: Counts
+) -> None:
     vault.reply = answer_with(RENEWABLE, RENEWED)
     await connect(vault.address).read("secret/data/a")
     await asyncio.sleep(1.8)
     assert (lookups(vault), renewals(vault)) == (1, 2)
+    assert counts.renewals == {("main", "ok"): 2}
+    assert not counts.logins
     assert "X-Vault-Token: token-of-the-gateway" in vault.heads[-1]
 
 
@@ -69,13 +73,15 @@ async def test_a_token_that_can_not_be_renewed_is_left_alone(lookup: Any, vault:
 
 @pytest.mark.parametrize("failure", [403, 500, 503])
 async def test_a_failed_renewal_is_tried_again_but_not_in_a_loop(
-    failure: int, vault: RawServer, connect: Connect
+    failure: int, vault: RawServer, connect: Connect, counts: Counts
 ) -> None:
     vault.reply = answer_with(RENEWABLE, failure)
     await connect(vault.address).read("secret/data/a")
     await asyncio.sleep(1.8)
     failed = renewals(vault)
     assert 3 <= failed <= 15
+    result = {403: "denied", 500: "unavailable", 503: "unavailable"}[failure]
+    assert counts.renewals == {("main", result): failed}
     vault.reply = answer_with(RENEWABLE, {"auth": {"lease_duration": 3600, "renewable": True}})
     await asyncio.sleep(0.4)
     assert renewals(vault) == failed + 1

@@ -1,9 +1,10 @@
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from gateway.errors import ConfigError
-from gateway.keys.vault_settings import AppRoleAuth, TokenAuth, VaultSettings, is_path
+from gateway.keys.vault_settings import AppRoleAuth, JwtAuth, KubernetesAuth, TokenAuth, VaultSettings, is_path
 from gateway.redact import SecretStr
 
 TOKEN = TokenAuth(SecretStr("s.token"))
@@ -58,6 +59,10 @@ def test_plain_http_has_to_be_asked_for() -> None:
         {"auth": AppRoleAuth("x", SecretStr(""))},
         {"auth": AppRoleAuth("x", SecretStr("x"), mount="../sys")},
         {"auth": AppRoleAuth("x", SecretStr("x"), mount="")},
+        {"auth": KubernetesAuth("")},
+        {"auth": KubernetesAuth("role", mount="../sys")},
+        {"auth": JwtAuth("", Path("token"))},
+        {"auth": JwtAuth("role", Path("token"), mount="a//b")},
         {"namespace": ""},
         {"namespace": "a\nb"},
         {"namespace": "a//b"},
@@ -67,6 +72,18 @@ def test_plain_http_has_to_be_asked_for() -> None:
 def test_options_that_are_refused(options: dict[str, Any]) -> None:
     with pytest.raises(ConfigError):
         settings(**options)
+
+
+def test_where_kubernetes_puts_its_token() -> None:
+    auth = KubernetesAuth("role")
+    assert settings(auth=auth).auth is auth
+    assert (str(auth.token_file), auth.mount) == ("/var/run/secrets/kubernetes.io/serviceaccount/token", "kubernetes")
+
+
+def test_faults_name_the_method() -> None:
+    with pytest.raises(ConfigError, match="the JWT role is empty") as caught:
+        settings(auth=JwtAuth("", Path("token"), mount=""))
+    assert caught.value.faults[1] == "vault 'main': the JWT mount must consist of plain segments, such as jwt"
 
 
 def test_all_faults_are_told_at_once() -> None:

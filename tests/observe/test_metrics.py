@@ -11,10 +11,11 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from gateway.crypto.sealed.faults import Fault
 from gateway.errors import STATUS_BY_CODE
+from gateway.keys.assembled import KeyServiceObserver
 from gateway.keys.data_keys import DataKeyObserver
-from gateway.keys.local import SCHEME
+from gateway.keys.metering import KeyCall
 from gateway.keys.vault_error import VaultObserver, VaultResult
-from gateway.observe.families import AUTH_CODES, KEY_PROVIDERS, MODES, VAULT_RESULTS
+from gateway.observe.families import AUTH_CODES, MODES, VAULT_RESULTS
 from gateway.observe.metrics import CompletedRequest, Metrics, exposition, forget_worker, merged_exposition
 from gateway.s3.operation import Operation
 from gateway.upstream.observer import UpstreamObserver
@@ -65,11 +66,6 @@ def test_zeros_are_there_from_the_start() -> None:
         "integrity_failures_total": [{"fault": fault} for fault in Fault],
         "data_key_cache_total": [{"operation": o, "result": r} for o in ("seal", "open") for r in ("hit", "miss")],
         "data_key_evictions_total": [{"reason": reason} for reason in ("age", "messages", "bytes", "capacity")],
-        "key_provider_requests_total": [
-            {"provider": "local", "operation": operation, "result": result}
-            for operation in ("generate", "unwrap")
-            for result in ("ok", "failed")
-        ],
         "layout_lookups_total": [{"result": "hit"}, {"result": "miss"}],
         "staged_bytes_total": [{}],
         "staging_total": [{"operation": operation} for operation in ("put", "get", "swept")],
@@ -183,7 +179,6 @@ def test_sealed_objects() -> None:
     keys: DataKeyObserver = metrics
     keys.data_key_lookup("seal", hit=True)
     keys.data_key_evicted("bytes")
-    keys.key_provider_request("local", "unwrap", "failed")
     expected: list[tuple[str, dict[str, str], int]] = [
         ("sealed_objects_total", {}, 2),
         ("sealed_bytes_total", {}, 100),
@@ -200,7 +195,6 @@ def test_sealed_objects() -> None:
         ("data_key_cache_total", {"operation": "seal", "result": "hit"}, 1),
         ("data_key_cache_total", {"operation": "open", "result": "hit"}, 0),
         ("data_key_evictions_total", {"reason": "bytes"}, 1),
-        ("key_provider_requests_total", {"provider": "local", "operation": "unwrap", "result": "failed"}, 1),
     ]
     for name, labels, count in expected:
         assert registry.get_sample_value(f"sealgate_{name}", labels) == count, name
@@ -226,10 +220,37 @@ def test_it_observes_the_vault_and_the_upstream() -> None:
     assert registry.get_sample_value("sealgate_upstream_retries_total", {"reason": "not-sent"}) == 1
 
 
+def test_it_observes_key_services_and_logins() -> None:
+    metrics, registry = made()
+    services: KeyServiceObserver = metrics
+    services.key_call(KeyCall("aws-kms", "eu-west-1", "generate", "orders", "ok", 0.2))
+    services.key_call(KeyCall("aws-kms", "eu-west-1", "unwrap", "orders", "throttled", 0.3))
+    services.key_quota_refused("aws-kms", "eu-west-1", "write")
+    services.key_breaker("orders", is_open=True)
+    vault: VaultObserver = metrics
+    vault.on_vault_login("main", "approle", "ok")
+    vault.on_vault_renewal("main", "denied")
+    call = {"provider": "aws-kms", "key": "orders"}
+    place = {"provider": "aws-kms", "scope": "eu-west-1"}
+    expected: list[tuple[str, dict[str, str], float]] = [
+        ("kms_requests_total", {**call, "operation": "generate", "result": "ok"}, 1),
+        ("kms_requests_total", {**call, "operation": "unwrap", "result": "throttled"}, 1),
+        ("kms_request_duration_seconds_sum", {"provider": "aws-kms", "operation": "unwrap"}, 0.3),
+        ("kms_throttled_total", place, 1),
+        ("kms_quota_refused_total", {**place, "kind": "write"}, 1),
+        ("kms_breaker_open", {"key": "orders"}, 1),
+        ("vault_logins_total", {"vault": "main", "method": "approle", "result": "ok"}, 1),
+        ("vault_renewals_total", {"vault": "main", "result": "denied"}, 1),
+    ]
+    for name, labels, value in expected:
+        assert registry.get_sample_value(f"sealgate_{name}", labels) == value, name
+    services.key_breaker("orders", is_open=False)
+    assert registry.get_sample_value("sealgate_kms_breaker_open", {"key": "orders"}) == 0
+
+
 def test_closed_sets_are_those_of_their_rooms() -> None:
     assert set(VAULT_RESULTS) == {result.value for result in VaultResult}
     assert set(AUTH_CODES) <= set(STATUS_BY_CODE)
-    assert set(KEY_PROVIDERS) == {SCHEME.removesuffix(":")}
     request: CompletedRequest = Request()
     assert request.seconds() > 0
 

@@ -75,4 +75,4 @@ def build(options: str) -> Runtime:
         drain_seconds=given.get("drain_seconds", 5.0),
         certificate_check_seconds=60,
     )
-    return Runtime(settings, lambda metrics: TinyGateway(metrics, control))
+    return Runtime(settings, lambda metrics, _: TinyGateway(metrics, control))

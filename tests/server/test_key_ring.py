@@ -9,6 +9,7 @@ import pytest
 from gateway.errors import S3Error
 from gateway.keys.customer_keys import CustomerKeySettings, CustomerKeySource, Derivation
 from gateway.keys.vault_client import VaultClient
+from gateway.keys.vault_kv import KvKeys
 from gateway.keys.vault_settings import TokenAuth, VaultSettings
 from gateway.keys.version_cache import VersionCache
 from gateway.modes.upload_id import UploadId
@@ -26,6 +27,12 @@ class NoObserver:
 
     def on_vault_request(self, result: str, seconds: float) -> None:
         """Every request comes by here."""
+
+    def on_vault_login(self, vault: str, method: str, result: str) -> None:
+        """Every login comes by here."""
+
+    def on_vault_renewal(self, vault: str, result: str) -> None:
+        """Every renewal comes by here."""
 
 
 def _rule(name: str, bucket: str, mode: ModeName = ModeName.SSE_C, *, enforce: bool = False) -> EncryptionRule:
@@ -46,14 +53,13 @@ class World:
         self.raw: list[bytes] = []
         self.rotate()
         self.rotate()
-        plain = CustomerKeySettings("secret", self.path, hold_seconds=0.2, refresh_seconds=0.1)
-        derived = CustomerKeySettings(
-            "secret", self.path, derivation=Derivation.HKDF_SHA256, hold_seconds=0.2, refresh_seconds=0.1
-        )
+        keys = KvKeys(client, "secret", self.path)
+        plain = CustomerKeySettings(hold_seconds=0.2, refresh_seconds=0.1)
+        derived = CustomerKeySettings(derivation=Derivation.HKDF_SHA256, hold_seconds=0.2, refresh_seconds=0.1)
         self.sources = {
-            "shared": CustomerKeySource(client, plain),
-            "strict": CustomerKeySource(client, plain),
-            "derived": CustomerKeySource(client, derived),
+            "shared": CustomerKeySource(keys, plain),
+            "strict": CustomerKeySource(keys, plain),
+            "derived": CustomerKeySource(keys, derived),
         }
         self.ring = KeyRing(self.sources, (_SHARED, _DERIVED, _STRICT, _PLAIN), VersionCache(10))
 

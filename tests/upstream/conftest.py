@@ -28,6 +28,7 @@ class Observed:
 
     requests: list[tuple[str, int | str]] = field(default_factory=list)
     retries: list[tuple[str, str]] = field(default_factory=list)
+    successes: list[Operation] = field(default_factory=list)
     first_bytes: list[str] = field(default_factory=list)
     retried: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -38,6 +39,9 @@ class Observed:
     def on_first_byte(self, operation: str, seconds: float) -> None:
         assert seconds >= 0
         self.first_bytes.append(operation)
+
+    def on_success(self, operation: Operation, requested: Headers, answered: Headers) -> None:
+        self.successes.append(operation)
 
     def on_retry(self, operation: str, reason: str) -> None:
         self.retries.append((operation, reason))

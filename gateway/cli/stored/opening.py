@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing
 from dataclasses import dataclass
 
-from gateway.cli.stored.source import StoredSource
+from gateway.cli.stored.source import ReadableSource, StoredSource
 from gateway.crypto.sealed.closing import PartTable, closing_size_in_trailer, open_closing
 from gateway.crypto.sealed.envelope import Envelope, Kind
 from gateway.crypto.sealed.faults import Fault
@@ -130,7 +130,7 @@ async def _multipart(source: StoredSource, keys: OpeningKeys, place: Place | Non
     return _layout(source, envelope, table.plaintext_bytes, None, table)
 
 
-async def read_closing(source: StoredSource) -> bytes:
+async def read_closing(source: ReadableSource) -> bytes:
     """The closing of a multipart object, not authenticated.
 
     Raises:

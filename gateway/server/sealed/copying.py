@@ -72,7 +72,7 @@ async def copy_with_sealing(
         return None
     try:
         copied = await find_copied(call, source)
-        if copied.layout is None and planned.mode is not ModeName.CSE:
+        if copied.layout is None and planned.mode is not ModeName.CSE and not _too_large(call, copied):
             return None
     except UpstreamRefused as refused:
         return refused.refusal.reply(call)
@@ -129,10 +129,16 @@ async def copy_part_of_sealed(call: Call, source: Source, planned: Plan) -> web.
 
 def _may_be_sealed(call: Call, source: Source, destination: ModeName) -> bool:
     """Whether source or destination may be sealed. A sealed object may have outlived the rule that it is under now."""
-    if destination is ModeName.CSE or call.services.sealed.data_keys.names:
+    services = call.services
+    if destination is ModeName.CSE or services.sealed.data_keys.names or services.copies.reencrypts:
         return True
     rule = first_match(call.services.rules, source.place.bucket, source.place.object_key)
     return rule is not None and rule.mode is ModeName.CSE
+
+
+def _too_large(call: Call, copied: CopiedObject) -> bool:
+    """Whether an object has to be written in parts to get another encryption: one request takes up to 5 GiB."""
+    return call.services.copies.reencrypts and copied.size > MAX_SEALED_BYTES
 
 
 async def _replying(call: Call, work: Awaitable[web.Response]) -> web.Response:
@@ -186,6 +192,8 @@ def _require_change(call: Call, copied: CopiedObject, planned: Plan) -> None:
     Raises:
         S3Error: InvalidRequest, in S3's words.
     """
+    if call.services.copies.reencrypts:
+        return
     place, requested = copied.source.place, call.request.raw.headers
     if (place.bucket, place.object_key) != (call.bucket, call.object_key) or place.version_id is not None:
         return

@@ -53,10 +53,11 @@ def config_of(directory: Path, **options: Any) -> Config:
 
 
 async def started(config: Config, registry: CollectorRegistry, opened: AsyncExitStack) -> SealedServices:
-    resolved = await resolve(config)
+    metrics = Metrics(registry)
+    resolved = await resolve(config, metrics)
     opened.push_async_callback(resolved.aclose)
     upstream = UpstreamClient(upstream_settings(config))
-    return await start_sealed_services(config, resolved, upstream, Metrics(registry), opened)
+    return await start_sealed_services(config, resolved, upstream, metrics, opened)
 
 
 async def test_data_keys_are_limited_as_configured_and_counted(tmp_path: Path, registry: CollectorRegistry) -> None:
@@ -70,7 +71,7 @@ async def test_data_keys_are_limited_as_configured_and_counted(tmp_path: Path, r
     for name, labels, value in (
         ("data_key_evictions_total", {"reason": "messages"}, 1),
         ("data_key_cache_total", {"operation": "seal", "result": "hit"}, 1),
-        ("key_provider_requests_total", {"provider": "local", "operation": "generate", "result": "ok"}, 2),
+        ("kms_requests_total", {"provider": "local", "operation": "generate", "key": "w", "result": "ok"}, 2),
         ("layout_lookups_total", {"result": "miss"}, 1),
     ):
         assert registry.get_sample_value(f"sealgate_{name}", labels) == value

@@ -11,7 +11,7 @@ from gateway.crypto.sealed.identity import location_of, upload_object_id
 from gateway.crypto.sealed.message import open_message
 from gateway.errors import KeyUnavailable, S3Error, UpstreamUnavailable
 from gateway.keys.data_keys import DataKeyLimits, DataKeys
-from gateway.keys.provider import DataKey
+from gateway.keys.provider import DataKey, WrappedKey
 from gateway.redact import SecretBytes
 from gateway.server.sealed.sealing import SealingTarget, require_sealable, sealed_body
 from gateway.upstream.body import BufferedBody, StreamedBody
@@ -25,6 +25,7 @@ class Provider:
     """Gives one data key to everybody."""
 
     kind = "test"
+    scope = ""
     current = "test:1"
 
     async def generate(self) -> DataKey:
@@ -33,8 +34,14 @@ class Provider:
     async def unwrap(self, wrapping_key: str, wrapped: bytes) -> SecretBytes:
         return _KEY
 
+    async def rewrap(self, wrapping_key: str, wrapped: bytes) -> WrappedKey:
+        raise AssertionError("sealing rewraps nothing")
+
     def handles(self, wrapping_key: str) -> bool:
         return wrapping_key == self.current
+
+    def version_of(self, wrapping_key: str, wrapped: bytes) -> str:
+        return ""
 
     async def aclose(self) -> None:
         """Nothing to close."""

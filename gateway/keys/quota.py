@@ -1,0 +1,113 @@
+"""Keeps a key service below its quota, which S3 and every other service of the account share.
+
+A write that finds no request left is refused at once: its client repeats it. A read waits for its turn for a while.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Final, Literal, TypeVar
+
+from gateway.errors import KeyUnavailable
+from gateway.keys.metering import NotAsked
+from gateway.keys.provider import KeyProvider
+from gateway.keys.rate_bucket import RateBucket
+from gateway.keys.wrapping import AroundCalls, KeyOperation
+
+#: Longest wait for a place, and of a read for its turn.
+WAIT_SECONDS: Final = 2.0
+#: Reads that wait in one process for one provider; more are refused at once, because each holds a client's connection.
+MAX_WAITING: Final = 1_000
+#: Requests of one process under way to one provider. Those beyond it wait before they count, not after: what is counted
+#: leaves at once. Otherwise the requests of several seconds would leave together when a service that was slow recovers.
+PLACES: Final = 8
+
+QuotaKind = Literal["read", "write"]
+
+T = TypeVar("T")
+
+
+class QuotaExceeded(KeyUnavailable):
+    """The service was not asked, because its quota is used up for the moment."""
+
+    def again(self) -> "QuotaExceeded":
+        """See :class:`~gateway.errors.KeyUnavailable`."""
+        return QuotaExceeded(str(self), code=self.code)
+
+
+class QuotaGuard(AroundCalls):
+    """A provider that is asked no more often than its bucket allows.
+
+    Args:
+        provider: the provider.
+        bucket: shared by everything that asks the same service.
+        refused: told of every refusal.
+    """
+
+    def __init__(
+        self, provider: KeyProvider, bucket: RateBucket, refused: Callable[[QuotaKind], None] | None = None
+    ) -> None:
+        super().__init__(provider)
+        self._bucket = bucket
+        self._refused = refused
+        self._turn = asyncio.Lock()
+        self._places = asyncio.Semaphore(PLACES)
+        self._waiting = 0
+
+    async def _call(self, operation: KeyOperation, request: Callable[[], Awaitable[T]]) -> T:
+        await (self._begin_read() if operation == "unwrap" else self._begin_write())
+        try:
+            return await request()
+        except KeyUnavailable as error:
+            if error.throttled:
+                self._bucket.throttled()
+            raise
+        finally:
+            self._places.release()
+
+    async def _begin_write(self) -> None:
+        """Take a place and a request; the caller releases the place."""
+        try:
+            async with asyncio.timeout(WAIT_SECONDS):
+                await self._places.acquire()
+        except TimeoutError:
+            raise self._crowded() from None
+        if self._bucket.take_write() > 0:
+            self._places.release()
+            raise self._refusal("write")
+
+    async def _begin_read(self) -> None:
+        """Take a place and a request, first come, first served; the caller releases the place.
+
+        Raises:
+            QuotaExceeded: that takes too long.
+        """
+        if self._waiting >= MAX_WAITING:
+            raise self._refusal("read")
+        self._waiting += 1
+        try:
+            async with asyncio.timeout(WAIT_SECONDS), self._turn:
+                await self._places.acquire()
+                await self._take_read()
+        except TimeoutError:
+            raise (self._crowded() if self._places.locked() else self._refusal("read")) from None
+        finally:
+            self._waiting -= 1
+
+    async def _take_read(self) -> None:
+        try:
+            while (seconds := self._bucket.take_read()) > 0:  # noqa: ASYNC110 - other processes take from it too
+                await asyncio.sleep(seconds)
+        except BaseException:
+            self._places.release()
+            raise
+
+    def _crowded(self) -> NotAsked:
+        return NotAsked(f"the key service behind {self.current!r} is too slow: {PLACES} requests are under way")
+
+    def _refusal(self, kind: QuotaKind) -> QuotaExceeded:
+        if self._refused is not None:
+            self._refused(kind)
+        return QuotaExceeded(
+            f"the quota of requests to the key service behind {self.current!r} is used up for the moment",
+            code="SlowDown",
+        )
