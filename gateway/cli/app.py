@@ -13,6 +13,7 @@ from gateway.cli import (
     inspect_object,
     keys,
     open_object,
+    rewrap_command,
     serve,
     show_policies,
     verify_objects,
@@ -32,6 +33,7 @@ app = typer.Typer(
 )
 
 app.add_typer(keys.app)
+rewrap_command.add_to(app)
 
 ConfigOption = Annotated[Path, typer.Option("--config", "-c", help="The configuration file.", show_default=False)]
 

@@ -1,4 +1,4 @@
-"""``sealgate keys``: wrapping keys of client-side encryption in keyring files. Key material is never printed."""
+"""``sealgate keys``: wrapping keys in keyring files, and what keys protect. Key material is never printed."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -6,13 +6,14 @@ from typing import Annotated, TypeVar
 
 import typer
 
+from gateway.cli import keys_status
 from gateway.errors import ConfigError
 from gateway.keys.keyring_editing import add_key, use_key
 from gateway.keys.local_keyring import Keyring, read_keyring
 
 app = typer.Typer(
     name="keys",
-    help="Wrapping keys of client-side encryption.",
+    help="Wrapping keys of client-side encryption, and which keys protect stored objects.",
     no_args_is_help=True,
     # As the command above it: local variables hold keys.
     pretty_exceptions_enable=False,
@@ -62,6 +63,36 @@ def use_command(
     """Make a key the one that new objects use. Exit status 1: nothing was changed."""
     _done(lambda: use_key(keyring, key_id))
     typer.echo(f"{keyring}: new objects use {key_id} once gateways are started with this file")
+
+
+@app.command("status")
+def status_command(
+    location: Annotated[
+        str | None,
+        typer.Argument(metavar="[s3://BUCKET/PREFIX]", help="Objects to look at.", show_default=False),
+    ] = None,
+    *,
+    config: Annotated[Path, typer.Option("--config", "-c", help="The configuration file.", show_default=False)],
+    identity: Annotated[
+        str | None,
+        typer.Option("--identity", help="Whose upstream credentials are used; the first.", show_default=False),
+    ] = None,
+    versions: Annotated[
+        bool, typer.Option("--versions", help="Count every version of every object, not the current ones.")
+    ] = False,
+    concurrency: Annotated[int, typer.Option("--concurrency", min=1, max=256, help="Objects at a time.")] = 16,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+) -> None:
+    """Show which key versions protect how many objects and bytes below a prefix; without one, the configured keys.
+
+    The store is asked directly: a list, a HEAD for each object, and for sealed objects the envelope of each part, which
+    is not authenticated. An object whose parts need several key versions counts for each of them, so a version with no
+    row protects nothing. "to be rewrapped" are objects that `sealgate rewrap` would change: what the rules ask for
+    today is another mode, key or version. Each wrapping key is asked for one data key, to learn its newest version.
+
+    Exit status 1: an object or a key could not be looked at.
+    """
+    raise typer.Exit(keys_status.run(keys_status.Asked(location, config, identity, versions, concurrency, as_json)))
 
 
 def _done(work: Callable[[], T]) -> T:

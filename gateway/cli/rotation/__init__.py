@@ -1,0 +1,1 @@
+"""What protects stored objects, and how they get the protection that the rules of today ask for."""
