@@ -22,6 +22,7 @@ from gateway.cli.stored.naming import Named
 from gateway.config.reference import render_reference
 from gateway.errors import IntegrityError
 from gateway.s3.ranges import requested_range
+from gateway.server.core_dumps import forbid_core_dumps
 
 app = typer.Typer(
     name="sealgate",
@@ -228,4 +229,5 @@ def _usable(named: Callable[[], Named]) -> Named:
 
 def main() -> None:
     """The entry of the command."""
+    forbid_core_dumps()
     app()

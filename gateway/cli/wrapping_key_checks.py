@@ -94,7 +94,7 @@ async def _findings(
 
 async def _opens(provider: KeyProvider, data_key: DataKey) -> bool:
     unwrapped = await provider.unwrap(data_key.wrapping_key, data_key.wrapped)
-    return unwrapped.reveal() == data_key.key.reveal()
+    return unwrapped.matches(data_key.key)
 
 
 async def _is_refused(stranger: KeyProvider, data_key: DataKey) -> bool:

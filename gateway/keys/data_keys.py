@@ -5,8 +5,8 @@ many messages, how many bytes and for how long is limited here, exactly, also un
 held by what an object carries, the wrapping key's URI and the wrapped data key, so that nothing but the provider
 decides which key opens an object.
 
-Keys leave memory when their time is over, whether or not somebody asks for them again. Python can not overwrite bytes:
-the last reference is dropped, and the memory is reused at some later time.
+Keys leave memory when their time is over, whether or not somebody asks for them again: a key that is dropped here is
+overwritten as soon as no request uses it any more (:mod:`gateway.redact`).
 """
 
 import asyncio

@@ -14,7 +14,7 @@ DropReason = Literal["age", "capacity"]
 class ExpiringMap(Generic[K, V]):
     """A small map whose entries drop themselves. Belongs to one event loop.
 
-    Python can not overwrite a string or bytes object; dropping the last reference is what can be done.
+    Secrets overwrite themselves with their last reference (:mod:`gateway.redact`), so dropping one is what it takes.
 
     Args:
         capacity: most entries held; the oldest makes room.

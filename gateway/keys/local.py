@@ -129,7 +129,7 @@ class LocalKeyProvider:
         """Forget the keys."""
         self._keys.clear()
 
-    def _wrap(self, data_key: bytes) -> bytes:
+    def _wrap(self, data_key: bytes | memoryview) -> bytes:
         nonce = secrets.token_bytes(NONCE_BYTES)
         return nonce + self._cipher(self._current).encrypt(nonce, data_key, self._current.encode("ascii"))
 

@@ -125,7 +125,7 @@ def parse_keyring(content: bytes) -> Keyring:
             continue
         if key.key_id in keys:
             faults.append(f"keys[{number}] has the id of another key, {key.key_id!r}")
-        twin = material.setdefault(key.key.reveal(), key.key_id)
+        twin = material.setdefault(bytes(key.key.reveal()), key.key_id)
         if twin != key.key_id:
             faults.append(f"keys[{number}] is the same key as {twin!r}")
         keys[key.key_id] = key

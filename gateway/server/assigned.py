@@ -21,6 +21,7 @@ from gateway.errors import ConfigError, GatewayError
 from gateway.observe.log import configure_logging
 from gateway.observe.metrics import Metrics, exposition, share_values
 from gateway.server.addresses import TcpAddress, UnixAddress, bind
+from gateway.server.core_dumps import forbid_core_dumps
 from gateway.server.listeners import Listener
 from gateway.server.runtime import RuntimeReference
 from gateway.server.worker import StopSignals, raise_file_limit, serve_until_stopped
@@ -119,6 +120,7 @@ def explain(error: GatewayError) -> int:
 
 def main(arguments: list[str]) -> int:
     """The entry of a worker process."""
+    forbid_core_dumps()
     try:
         run_assigned(Assignment.parse(arguments[0]))
     except GatewayError as error:

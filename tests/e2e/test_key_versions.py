@@ -55,7 +55,8 @@ def test_derived_keys_differ_by_object_and_follow_the_documented_derivation(own:
     raw = own.rotate()
     bucket = own.bucket(DERIVED)
     expected = {
-        key: Key(derive(CustomerKey(2, SecretBytes(raw)), bucket, key).key.reveal()) for key in ("one", "two", "a/ä")
+        key: Key(bytes(derive(CustomerKey(2, SecretBytes(raw)), bucket, key).key.reveal()))
+        for key in ("one", "two", "a/ä")
     }
     wait_until(lambda: _put(own, DERIVED, "one") == expected["one"].md5, seconds=10, what="the new key")
     assert {key: _put(own, DERIVED, key) for key in expected} == {key: own_.md5 for key, own_ in expected.items()}

@@ -133,7 +133,7 @@ def test_no_key_is_written_anywhere(keyed: Keyed, tmp_path: Path) -> None:
         if path.is_file() and path != keyed.keyring:
             written += path.read_text(errors="replace")
     assert "sealgate_sealed_objects_total" in written
-    assert not [key for key in keyring.keys.values() if mentions(written, key.key.reveal())]
+    assert not [key for key in keyring.keys.values() if mentions(written, bytes(key.key.reveal()))]
 
 
 def test_a_keyring_that_others_can_open_stops_the_start(keyed: Keyed, tmp_path: Path) -> None:

@@ -72,7 +72,7 @@ async def fault_of(work: Awaitable[object]) -> KeyUnavailable:
 
 async def newest_of(secret: AwsSecret) -> bytes:
     """The key that encrypts."""
-    return (await secret.key((await secret.live_versions())[0])).key.reveal()
+    return bytes((await secret.key((await secret.live_versions())[0])).key.reveal())
 
 
 # ----------------------------------------------------------------------------------------------- forms of a secret

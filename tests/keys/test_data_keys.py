@@ -252,7 +252,7 @@ async def test_opening_is_one_request(make: Make, provider: MemoryProvider, coun
     provider.seconds = 0.01
     data_keys = make()
     opened = await asyncio.gather(*(data_keys.for_opening(data_key.wrapping_key, data_key.wrapped) for _ in range(50)))
-    assert {key.reveal() for key in opened} == {data_key.key.reveal()}
+    assert {bytes(key.reveal()) for key in opened} == {bytes(data_key.key.reveal())}
     assert provider.unwrapped == 1
     await data_keys.for_opening(data_key.wrapping_key, data_key.wrapped)
     assert counts.seen == {"open miss": 50, "open hit": 1}
@@ -401,6 +401,6 @@ async def test_a_herd_that_wants_one_cold_data_key_makes_one_request() -> None:
     data_key = await provider.generate()
     data_keys = DataKeys({"a": provider}, DataKeyLimits())
     opened = await asyncio.gather(*(data_keys.for_opening(data_key.wrapping_key, data_key.wrapped) for _ in range(500)))
-    assert {key.reveal() for key in opened} == {data_key.key.reveal()}
+    assert {bytes(key.reveal()) for key in opened} == {bytes(data_key.key.reveal())}
     assert provider.unwrapped == 1
     await data_keys.aclose()

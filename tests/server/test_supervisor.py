@@ -155,6 +155,13 @@ def test_two_workers_share_a_port_and_their_metrics_are_merged(serve: Serve) -> 
     assert {f"closed-{pid}" for pid in pids} <= {path.name for path in served.control.iterdir()}
 
 
+def test_workers_leave_no_core(serve: Callable[..., Served]) -> None:
+    """Keys are in their memory."""
+    for pid in serve(2).wait_until_ready().pids(2):
+        limits = Path(f"/proc/{pid}/limits").read_text()
+        assert [line.split()[4:6] for line in limits.splitlines() if "core file size" in line] == [["0", "0"]]
+
+
 def test_a_killed_worker_is_replaced_and_its_counters_stay(serve: Serve) -> None:
     served = serve(2).wait_until_ready()
     pids = served.pids(2)

@@ -22,7 +22,7 @@ ASKS: dict[str, Ask] = {
 }
 
 
-async def refusal(subject: Subject, action: Awaitable[object], *secrets: bytes) -> KeyUnavailable:
+async def refusal(subject: Subject, action: Awaitable[object], *secrets: bytes | memoryview) -> KeyUnavailable:
     """What an action is refused with. It names no secret: neither its own, nor the subject's."""
     with pytest.raises(KeyUnavailable) as refused:
         await action
@@ -35,10 +35,10 @@ async def refusal(subject: Subject, action: Awaitable[object], *secrets: bytes) 
     return error
 
 
-def shows_nothing(subject: Subject, texts: Iterable[str], *secrets: bytes) -> None:
+def shows_nothing(subject: Subject, texts: Iterable[str], *secrets: bytes | memoryview) -> None:
     """None of the texts contains a secret in any of its usual spellings."""
     spellings = list(subject.secrets)
-    for secret in secrets:
+    for secret in map(bytes, secrets):
         spellings += [base64.b64encode(secret).decode(), secret.hex(), repr(secret)[2:-1]]
     for text in texts:
         assert not [found for found in spellings if found in text]
@@ -46,7 +46,7 @@ def shows_nothing(subject: Subject, texts: Iterable[str], *secrets: bytes) -> No
 
 def same(one: DataKey, other: DataKey) -> bool:
     """Whether two data keys are the same key."""
-    return one.key.reveal() == other.key.reveal()
+    return one.key.matches(other.key)
 
 
 def _texts(error: BaseException) -> Iterable[str]:
