@@ -49,13 +49,31 @@ def server(request: pytest.FixtureRequest) -> S3Server:
 
 
 @pytest.fixture(scope="session")
+def stands() -> Iterator[dict[str, Stand]]:
+    """The stands that were made so far, by server; a process may come back to one for another file of tests."""
+    made: dict[str, Stand] = {}
+    yield made
+    for one in made.values():
+        one.gateway.stop()
+
+
+@pytest.fixture(scope="session")
 def stand(
-    server: S3Server, authority: CertificateAuthority, openbao: OpenBao, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Stand]:
+    server: S3Server,
+    stands: dict[str, Stand],
+    authority: CertificateAuthority,
+    openbao: OpenBao,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Stand:
     """The server behind a gateway with default settings and a rule for every mode."""
-    for path in CUSTOMER_KEYS.values():
-        openbao.put_secret(path, {"key": base64.b64encode(secrets.token_bytes(32)).decode()})
-    directory = tmp_path_factory.mktemp(f"clients-{server.name}")
+    if server.name not in stands:
+        for path in CUSTOMER_KEYS.values():
+            openbao.put_secret(path, {"key": base64.b64encode(secrets.token_bytes(32)).decode()})
+        stands[server.name] = _made(server, authority, openbao, tmp_path_factory.mktemp(f"clients-{server.name}"))
+    return stands[server.name]
+
+
+def _made(server: S3Server, authority: CertificateAuthority, openbao: OpenBao, directory: Path) -> Stand:
     gateway = Gateway(
         directory,
         authority,
@@ -69,9 +87,10 @@ def stand(
     try:
         for mode in MODES:
             gateway.client().create_bucket(Bucket=bucket_of(mode))
-        yield Stand(server, gateway)
-    finally:
+    except BaseException:
         gateway.stop()
+        raise
+    return Stand(server, gateway)
 
 
 @pytest.fixture(
