@@ -87,6 +87,7 @@ class Guards:
         if self._directory is not None:
             self._directory.mkdir(mode=0o700, exist_ok=True)
             path = self._directory / f"{kind} {scope}"
-        bucket = RateBucket(max(1.0, quota.own_limit), path)
+        processes = 1 if path is None else self._config.workers
+        bucket = RateBucket(max(1.0, quota.own_limit), path, processes=processes)
         self._opened.callback(bucket.close)
         return bucket

@@ -17,9 +17,6 @@ from gateway.keys.wrapping import AroundCalls, KeyOperation
 WAIT_SECONDS: Final = 2.0
 #: Reads that wait in one process for one provider; more are refused at once, because each holds a client's connection.
 MAX_WAITING: Final = 1_000
-#: Requests of one process under way to one provider. Those beyond it wait before they count, not after: what is counted
-#: leaves at once. Otherwise the requests of several seconds would leave together when a service that was slow recovers.
-PLACES: Final = 8
 
 QuotaKind = Literal["read", "write"]
 
@@ -37,6 +34,9 @@ class QuotaExceeded(KeyUnavailable):
 class QuotaGuard(AroundCalls):
     """A provider that is asked no more often than its bucket allows.
 
+    Only so many requests are under way. Those beyond it wait before they count, not after: what is counted leaves at
+    once. Otherwise the requests of several seconds would leave together when a service that was slow recovers.
+
     Args:
         provider: the provider.
         bucket: shared by everything that asks the same service.
@@ -50,7 +50,7 @@ class QuotaGuard(AroundCalls):
         self._bucket = bucket
         self._refused = refused
         self._turn = asyncio.Lock()
-        self._places = asyncio.Semaphore(PLACES)
+        self._places = bucket.places
         self._waiting = 0
 
     async def _call(self, operation: KeyOperation, request: Callable[[], Awaitable[T]]) -> T:
@@ -102,7 +102,7 @@ class QuotaGuard(AroundCalls):
             raise
 
     def _crowded(self) -> NotAsked:
-        return NotAsked(f"the key service behind {self.current!r} is too slow: {PLACES} requests are under way")
+        return NotAsked(f"the key service behind {self.current!r} is too slow: too many requests are under way")
 
     def _refusal(self, kind: QuotaKind) -> QuotaExceeded:
         if self._refused is not None:

@@ -10,6 +10,7 @@ not in demand. So reads go first. A service that throttles halves the rate, at m
 Source: ITU-T I.371, annex A, "Generic cell rate algorithm"; AWS Builders' Library, "Fairness in multi-tenant systems".
 """
 
+import asyncio
 import fcntl
 import math
 import mmap
@@ -22,8 +23,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-#: Part of the limit that is used: requests may reach the service closer to each other than they left.
+#: Part of the limit that is given out in a second. The rest is for requests that are under way when the second begins:
+#: they count where they arrive, and a busy machine or network may let them arrive late.
 HEADROOM: Final = 0.9
+#: Most requests of one process under way.
+MOST_PLACES: Final = 8
 #: Part of what is used that only writes take.
 WRITE_SHARE: Final = 0.1
 #: Part of a second's requests that may come at once.
@@ -91,6 +95,12 @@ class RateBucket:
         limit_per_second: most requests in any second, at least 1.
         path: the file that the processes share; None for a process that is alone.
         clock: the time in seconds.
+        processes: how many share the file.
+
+    Attributes:
+        places: one for each request of this process that may be under way. All processes together have no more than
+            the headroom, so that however late requests arrive, no second of the service has more than the limit. Below
+            ten requests per second and process there is one place all the same.
 
     Raises:
         OSError: the file can not be opened.
@@ -98,11 +108,18 @@ class RateBucket:
     """
 
     def __init__(
-        self, limit_per_second: float, path: Path | None = None, clock: Callable[[], float] = time.monotonic
+        self,
+        limit_per_second: float,
+        path: Path | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        processes: int = 1,
     ) -> None:
         if not limit_per_second >= 1:
             raise ValueError("a limit of at least one request per second is needed")
         used = max(1.0, limit_per_second * HEADROOM)
+        headroom = round(limit_per_second - used, 6)
+        self.places = asyncio.Semaphore(min(MOST_PLACES, max(1, int(headroom / processes))))
         write = used * WRITE_SHARE
         self._write_lane = _Lane.of(write) if write >= 1 else None
         self._lane = _Lane.of(used - write if write >= 1 else used)

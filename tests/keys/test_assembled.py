@@ -12,7 +12,7 @@ from gateway.keys.breaker import BreakerOpen, CircuitBreaker
 from gateway.keys.metering import KeyCall, Metered, NotAsked
 from gateway.keys.provider import KeyProvider, WrappedKey
 from gateway.keys.quota import QuotaExceeded, QuotaGuard
-from gateway.keys.rate_bucket import RateBucket
+from gateway.keys.rate_bucket import MOST_PLACES, RateBucket
 from gateway.keys.replicas import Replicas
 from gateway.keys.retrying import ATTEMPTS, Retrying
 from gateway.keys.vault_error import VaultError, VaultResult
@@ -157,12 +157,12 @@ async def test_what_waits_for_a_slow_service_does_not_count_yet(monkeypatch: pyt
     monkeypatch.setattr(quota, "WAIT_SECONDS", 0.1)
     provider, bucket = Stuck(), RateBucket(1000)
     guard = QuotaGuard(provider, bucket)
-    under_way = [asyncio.create_task(cancelled(guard.unwrap(URI, b"x"))) for _ in range(quota.PLACES)]
+    under_way = [asyncio.create_task(cancelled(guard.unwrap(URI, b"x"))) for _ in range(MOST_PLACES)]
     await asyncio.sleep(0)
     crowd = [guard.unwrap(URI, b"x") for _ in range(5)] + [guard.generate() for _ in range(5)]
     refused = await asyncio.gather(*crowd, return_exceptions=True)
     assert all(isinstance(fault, NotAsked) and not fault.throttled for fault in refused)
-    assert provider.asked == ["unwrap"] * quota.PLACES
+    assert provider.asked == ["unwrap"] * MOST_PLACES
     provider.go_on.set()
     await asyncio.gather(*under_way, return_exceptions=True)
     assert (await guard.generate()).wrapped == b"wrapped"
@@ -170,7 +170,7 @@ async def test_what_waits_for_a_slow_service_does_not_count_yet(monkeypatch: pyt
 
 async def test_cancelled_reads_make_room() -> None:
     guard = QuotaGuard(ScriptedProvider(), RateBucket(5))
-    for _ in range(3 * quota.PLACES):
+    for _ in range(3 * MOST_PLACES):
         waiting = [asyncio.create_task(cancelled(guard.unwrap(URI, b"x"))) for _ in range(5)]
         await asyncio.sleep(0.001)
         for task in waiting:

@@ -1,6 +1,7 @@
 """Never more than the limit in any second, reads first, writes never starved; over processes, restarts and damage."""
 
 import multiprocessing
+import random
 import time
 from pathlib import Path
 
@@ -47,6 +48,34 @@ def test_no_second_has_more_than_the_limit(limit: float, steps: list[tuple[float
         elif (bucket.take_read() if what == "read" else bucket.take_write()) <= 0:
             taken.append(clock.now)
     assert most_in_a_second(taken) <= limit
+
+
+@pytest.mark.parametrize(
+    ("limit", "processes", "places"),
+    [(1, 1, 1), (5, 2, 1), (10, 1, 1), (50, 1, 5), (50, 2, 2), (50, 4, 1), (100, 1, 8), (5_000, 1, 8), (5_000, 100, 5)],
+)
+def test_places_of_all_processes_fit_into_the_headroom(limit: float, processes: int, places: int) -> None:
+    assert RateBucket(limit, processes=processes).places._value == places
+
+
+@given(st.integers(10, 60), st.lists(st.floats(0, 3), min_size=40, max_size=200), st.integers(0, 2**32))
+@settings(max_examples=60)
+def test_no_second_of_the_service_has_more_however_late_requests_arrive(
+    limit: int, delays: list[float], seed: int
+) -> None:
+    """Each request arrives when it likes while it is under way; its place is free again only afterwards."""
+    clock, chance = Clock(), random.Random(seed)
+    bucket = RateBucket(limit, clock=clock)
+    free = [clock.now] * bucket.places._value
+    arrived = []
+    for delay in delays:
+        place = min(range(len(free)), key=free.__getitem__)
+        clock.now = max(clock.now, free[place])
+        while (seconds := bucket.take_read()) > 0:
+            clock.now += seconds + 1e-9
+        arrived.append(clock.now + delay)
+        free[place] = clock.now + delay + chance.random() / 100
+    assert most_in_a_second(sorted(arrived)) <= limit
 
 
 @pytest.mark.parametrize("limit", [1, 2, 5, 10, 50, 500])
