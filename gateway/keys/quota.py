@@ -52,8 +52,12 @@ class QuotaGuard(AroundCalls):
         self._turn = asyncio.Lock()
         self._places = bucket.places
         self._waiting = 0
+        self._ended_at: float | None = None
 
     async def _call(self, operation: KeyOperation, request: Callable[[], Awaitable[T]]) -> T:
+        clock = asyncio.get_running_loop().time
+        if self._ended_at is None:
+            self._ended_at = clock()
         await (self._begin_read() if operation == "unwrap" else self._begin_write())
         try:
             return await request()
@@ -62,6 +66,7 @@ class QuotaGuard(AroundCalls):
                 self._bucket.throttled()
             raise
         finally:
+            self._ended_at = clock()
             self._places.release()
 
     async def _begin_write(self) -> None:
@@ -70,7 +75,7 @@ class QuotaGuard(AroundCalls):
             async with asyncio.timeout(WAIT_SECONDS):
                 await self._places.acquire()
         except TimeoutError:
-            raise self._crowded() from None
+            raise self._without_place("write") from None
         if self._bucket.take_write() > 0:
             self._places.release()
             raise self._refusal("write")
@@ -89,7 +94,7 @@ class QuotaGuard(AroundCalls):
                 await self._places.acquire()
                 await self._take_read()
         except TimeoutError:
-            raise (self._crowded() if self._places.locked() else self._refusal("read")) from None
+            raise self._without_place("read") from None
         finally:
             self._waiting -= 1
 
@@ -101,8 +106,12 @@ class QuotaGuard(AroundCalls):
             self._places.release()
             raise
 
-    def _crowded(self) -> NotAsked:
-        return NotAsked(f"the key service behind {self.current!r} is too slow: too many requests are under way")
+    def _without_place(self, kind: QuotaKind) -> KeyUnavailable:
+        """Why somebody waited in vain: more is wanted than there is, or the service answers nobody."""
+        silent_since = self._ended_at or 0.0
+        if self._places.locked() and asyncio.get_running_loop().time() - silent_since >= WAIT_SECONDS:
+            return NotAsked(f"the key service behind {self.current!r} is too slow: too many requests are under way")
+        return self._refusal(kind)
 
     def _refusal(self, kind: QuotaKind) -> QuotaExceeded:
         if self._refused is not None:

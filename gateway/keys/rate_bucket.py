@@ -25,7 +25,7 @@ from typing import Final
 
 #: Part of the limit that is given out in a second. The rest is for requests that are under way when the second begins:
 #: they count where they arrive, and a busy machine or network may let them arrive late.
-HEADROOM: Final = 0.9
+HEADROOM: Final = 0.85
 #: Most requests of one process under way.
 MOST_PLACES: Final = 8
 #: Part of what is used that only writes take.
@@ -100,7 +100,7 @@ class RateBucket:
     Attributes:
         places: one for each request of this process that may be under way. All processes together have no more than
             the headroom, so that however late requests arrive, no second of the service has more than the limit. Below
-            ten requests per second and process there is one place all the same.
+            seven requests per second and process there is one place all the same.
 
     Raises:
         OSError: the file can not be opened.

@@ -163,6 +163,13 @@ async def test_what_waits_for_a_slow_service_does_not_count_yet(monkeypatch: pyt
     refused = await asyncio.gather(*crowd, return_exceptions=True)
     assert all(isinstance(fault, NotAsked) and not fault.throttled for fault in refused)
     assert provider.asked == ["unwrap"] * MOST_PLACES
+    under_way.append(asyncio.create_task(cancelled(guard.unwrap(URI, b"x"))))
+    await asyncio.sleep(0)
+    behind = asyncio.create_task(cancelled(guard.generate()))
+    await asyncio.sleep(0.05)
+    under_way.pop(0).cancel()
+    with pytest.raises(QuotaExceeded):  # one ended meanwhile: the service is not silent, more is wanted than there is
+        await behind
     provider.go_on.set()
     await asyncio.gather(*under_way, return_exceptions=True)
     assert (await guard.generate()).wrapped == b"wrapped"
