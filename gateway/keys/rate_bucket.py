@@ -134,21 +134,22 @@ class RateBucket:
     def take_read(self) -> float:
         """Take a request for a read: 0 when it may be made now, else the seconds after which to ask again."""
         with self._state() as (state, now):
-            return self._take_common(state, now, self._lane.burst)
+            return self._read(state, now, take=True)
 
     def take_write(self) -> float:
         """Take a request for a write: 0 when it may be made now, else the seconds after which to ask again."""
         with self._state() as (state, now):
-            lane = self._write_lane
-            if lane is None:
-                return self._take_common(state, now, self._lane.burst)
-            interval = lane.interval / state.rate_at(now)
-            early = state.write_due - now - (lane.burst - 1) * interval
-            if early <= 0:
-                state.write_due = max(state.write_due, now) + interval
-                return 0.0
-            # Only what reads leave: half of the burst is kept for them.
-            return min(early, self._take_common(state, now, (self._lane.burst + 1) // 2))
+            return self._write(state, now, take=True)
+
+    def read_wait(self) -> float:
+        """What :meth:`take_read` would say now; nothing is taken."""
+        with self._state() as (state, now):
+            return self._read(state, now, take=False)
+
+    def write_wait(self) -> float:
+        """What :meth:`take_write` would say now; nothing is taken."""
+        with self._state() as (state, now):
+            return self._write(state, now, take=False)
 
     def throttled(self) -> None:
         """Note that the service wanted fewer requests."""
@@ -171,11 +172,28 @@ class RateBucket:
             os.close(self._descriptor)
             self._descriptor = None
 
-    def _take_common(self, state: _State, now: float, burst: int) -> float:
+    def _read(self, state: _State, now: float, *, take: bool) -> float:
+        return self._common(state, now, self._lane.burst, take=take)
+
+    def _write(self, state: _State, now: float, *, take: bool) -> float:
+        lane = self._write_lane
+        if lane is None:
+            return self._common(state, now, self._lane.burst, take=take)
+        interval = lane.interval / state.rate_at(now)
+        early = state.write_due - now - (lane.burst - 1) * interval
+        if early <= 0:
+            if take:
+                state.write_due = max(state.write_due, now) + interval
+            return 0.0
+        # Only what reads leave: half of the burst is kept for them.
+        return min(early, self._common(state, now, (self._lane.burst + 1) // 2, take=take))
+
+    def _common(self, state: _State, now: float, burst: int, *, take: bool) -> float:
         interval = self._lane.interval / state.rate_at(now)
         early = state.common_due - now - (burst - 1) * interval
         if early <= 0:
-            state.common_due = max(state.common_due, now) + interval
+            if take:
+                state.common_due = max(state.common_due, now) + interval
             return 0.0
         return early
 

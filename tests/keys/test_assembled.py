@@ -99,14 +99,23 @@ class Stuck(ScriptedProvider):
     def __init__(self) -> None:
         super().__init__()
         self.go_on = asyncio.Event()
+        #: One request that waits is answered.
+        self.answers = asyncio.Semaphore(0)
 
     def _next(self, operation: str) -> None:
         self.asked.append(operation)
 
     async def unwrap(self, wrapping_key: str, wrapped: bytes) -> SecretBytes:
         self.asked.append("unwrap")
-        await self.go_on.wait()
-        raise DOWN.again()
+        waiting = [asyncio.create_task(self.go_on.wait()), asyncio.create_task(self.answers.acquire())]
+        try:
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in waiting:
+                task.cancel()
+        if self.go_on.is_set():
+            raise DOWN.again()
+        return SecretBytes(bytes(range(32)))
 
 
 async def test_a_cancelled_request_is_counted_too() -> None:
@@ -167,8 +176,8 @@ async def test_what_waits_for_a_slow_service_does_not_count_yet(monkeypatch: pyt
     await asyncio.sleep(0)
     behind = asyncio.create_task(cancelled(guard.generate()))
     await asyncio.sleep(0.05)
-    under_way.pop(0).cancel()
-    with pytest.raises(QuotaExceeded):  # one ended meanwhile: the service is not silent, more is wanted than there is
+    provider.answers.release()
+    with pytest.raises(QuotaExceeded):  # one was answered meanwhile: more is wanted than there is
         await behind
     provider.go_on.set()
     await asyncio.gather(*under_way, return_exceptions=True)
