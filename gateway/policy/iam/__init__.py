@@ -1,0 +1,1 @@
+"""Bucket policies in IAM's language: parsed, compiled and evaluated. Pure."""
