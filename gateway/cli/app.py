@@ -8,16 +8,20 @@ import typer
 
 from gateway import __version__
 from gateway.cli import (
+    audit_command,
     check_config,
     doctor,
     inspect_object,
     keys,
     open_object,
+    policy_app,
     rewrap_command,
     serve,
     show_policies,
     verify_objects,
 )
+from gateway.cli.closing import commands as closing_commands
+from gateway.cli.policy import commands as policy_commands
 from gateway.cli.stored.naming import Named
 from gateway.config.reference import render_reference
 from gateway.errors import IntegrityError
@@ -34,6 +38,10 @@ app = typer.Typer(
 )
 
 app.add_typer(keys.app)
+policy_commands.add_to(policy_app.app)
+closing_commands.add_to(policy_app.app)
+app.add_typer(policy_app.app)
+audit_command.add_to(app)
 rewrap_command.add_to(app)
 
 ConfigOption = Annotated[Path, typer.Option("--config", "-c", help="The configuration file.", show_default=False)]

@@ -64,7 +64,7 @@ def _reaches_sse_c(rules: Sequence[EncryptionRule], bucket: str) -> bool:
         if rule.matches_bucket(bucket):
             if rule.mode is ModeName.SSE_C:
                 return True
-            if not rule.prefixes:
+            if not rule.prefixes and not rule.is_conditional:
                 return False  # it fits every object of the bucket, so no later rule is asked
     return False
 

@@ -16,6 +16,7 @@ from gateway.cli.bucket_checks import bucket_findings
 from gateway.cli.customer_key_checks import customer_key_findings
 from gateway.cli.file_checks import file_findings
 from gateway.cli.findings import Finding, Severity, failure, ok, skipped
+from gateway.cli.policy_checks import bucket_policy_findings, decision_findings
 from gateway.cli.sealing_checks import staging_findings
 from gateway.cli.upstream_checks import UpstreamCheck
 from gateway.cli.vault_checks import vault_findings
@@ -62,6 +63,8 @@ async def diagnose(config: Config) -> AsyncIterator[Finding]:
     yield ok("configuration", "has no faults")
     for finding in file_findings(config, datetime.now(UTC)):
         yield finding
+    for finding in decision_findings(config):
+        yield finding
     async for finding in vault_findings(config):
         yield finding
     async for finding in customer_key_findings(config):
@@ -90,6 +93,8 @@ async def _resolved_findings(config: Config, resolved: Resolved) -> AsyncIterato
             async for finding in upstream.findings():
                 yield finding
             async for finding in bucket_findings(upstream, encryption_rules(config)):
+                yield finding
+            async for finding in bucket_policy_findings(upstream, resolved.policy_credentials):
                 yield finding
         async for finding in staging_findings(config, resolved):
             yield finding

@@ -11,9 +11,12 @@ from pathlib import Path
 
 from gateway.cli.certificates import authority_findings, host_names, listener_findings, readable_by_others
 from gateway.cli.findings import Finding, failure, warning
+from gateway.cli.policy_checks import policy_file_findings
 from gateway.config.listeners import HttpsListener, PlainHttpLoopback
 from gateway.config.model import Config
+from gateway.config.policies import PolicyFile
 from gateway.config.understood import join, references_in, sections_of
+from gateway.config.values import Section
 from gateway.config.vaults import Jwt, Kubernetes
 from gateway.config.wrapping_keys import LocalKey
 from gateway.errors import ConfigError
@@ -40,20 +43,26 @@ def file_findings(config: Config, now: datetime) -> Iterator[Finding]:
                 yield from authority_findings(join(path, option), Path(file), now)
         if isinstance(section, HttpsListener):
             yield from listener_findings(path, section, now)
-        elif isinstance(section, PlainHttpLoopback) and section.unix_socket is not None:
-            directory = Path(section.unix_socket).parent
-            if not os.access(directory, os.W_OK | os.X_OK):
-                yield failure(
-                    f"{path}.unix_socket", f"the directory {directory} does not exist or can not be written to"
-                )
-        elif isinstance(section, Kubernetes | Jwt):
-            if not os.access(section.token_file, os.R_OK):
-                yield failure(f"{path}.token_file", f"{section.token_file} does not exist or can not be read")
-        elif isinstance(section, LocalKey):
-            yield from _keyring_findings(path, section)
+        else:
+            yield from _section_findings(path, section)
     if config.wrapping_keys and config.staging.directory is not None:
         yield from _staging_findings(Path(config.staging.directory))
     yield from _wildcard_findings(config)
+
+
+def _section_findings(path: str, section: Section) -> Iterator[Finding]:
+    """Faults of the files and directories that one group of options names."""
+    if isinstance(section, PlainHttpLoopback) and section.unix_socket is not None:
+        directory = Path(section.unix_socket).parent
+        if not os.access(directory, os.W_OK | os.X_OK):
+            yield failure(f"{path}.unix_socket", f"the directory {directory} does not exist or can not be written to")
+    elif isinstance(section, Kubernetes | Jwt):
+        if not os.access(section.token_file, os.R_OK):
+            yield failure(f"{path}.token_file", f"{section.token_file} does not exist or can not be read")
+    elif isinstance(section, PolicyFile):
+        yield from policy_file_findings(path, section)
+    elif isinstance(section, LocalKey):
+        yield from _keyring_findings(path, section)
 
 
 def _reference_findings(path: str, reference: SecretReference) -> Iterator[Finding]:

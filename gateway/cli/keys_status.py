@@ -14,8 +14,7 @@ from gateway.cli.rotation.shown import print_table, progress
 from gateway.cli.rotation.targets import Targets, customer_key_names
 from gateway.cli.stored.naming import shown
 from gateway.cli.stored.running import run_command
-from gateway.cli.stored.s3_source import s3_location
-from gateway.cli.stored.source import SourceUnavailable
+from gateway.cli.stored.s3_source import s3_prefix
 from gateway.config.load import load_config
 from gateway.config.model import Config
 from gateway.errors import GatewayError
@@ -50,9 +49,7 @@ def run(asked: Asked) -> int:
 
 
 async def _scanned(asked: Asked, source: str) -> int:
-    location = s3_location(source)
-    if location is None:
-        raise SourceUnavailable("s3://BUCKET/PREFIX is needed")
+    location = s3_prefix(source)
     config = load_config(asked.config_file)
     census = Census()
     async with private_gateway(config, asked.identity) as gateway:

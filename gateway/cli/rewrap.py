@@ -8,24 +8,19 @@ from pathlib import Path
 import typer
 
 from gateway.cli.rotation.census import Census, count
-from gateway.cli.rotation.listed import listed_versions
-from gateway.cli.rotation.pace import Pace
-from gateway.cli.rotation.protection import Examiner
-from gateway.cli.rotation.rewriting import Rewriter
-from gateway.cli.rotation.run import Result, Run, Settings, Tally, Tools, Trouble
-from gateway.cli.rotation.shown import print_table, progress, stop_on_signals
+from gateway.cli.rotation.listed import listed_objects, listed_versions
+from gateway.cli.rotation.outcome import Looked, Result, Tally
+from gateway.cli.rotation.run import Limits, Run, Settings, Tools, tools_for
+from gateway.cli.rotation.shown import print_line, print_table, progress, stop_on_signals
 from gateway.cli.rotation.state import State, state_header
-from gateway.cli.rotation.targets import Targets, customer_key_names
 from gateway.cli.stored.naming import shown
 from gateway.cli.stored.running import run_command
-from gateway.cli.stored.s3_source import S3Location, s3_location
-from gateway.cli.stored.source import SourceUnavailable
+from gateway.cli.stored.s3_source import S3Location, s3_prefix
 from gateway.config.load import load_config
-from gateway.config.model import Config
 from gateway.server.private_gateway import PrivateGateway, private_gateway
 
 #: What shells report for a program that SIGINT ended.
-_INTERRUPTED = 130
+INTERRUPTED = 130
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +32,9 @@ class Rewrapping:
         config_file: the configuration.
         identity: whose upstream credentials are used; None for the first identity's.
         state_file: what was done; None keeps nothing.
-        objects_per_second: most objects begun in a second; None for no limit.
-        bytes_per_second: most bytes read for copies in a second; None for no limit.
+        limits: how fast.
         settings: concurrency, dry run, verification.
         versions: whether the versions that stay behind are counted.
-        unconditional: go on with a store that does not evaluate If-Match.
         as_json: whether JSON lines are printed.
     """
 
@@ -49,11 +42,9 @@ class Rewrapping:
     config_file: Path
     identity: str | None
     state_file: Path | None
-    objects_per_second: float | None
-    bytes_per_second: float | None
+    limits: Limits
     settings: Settings
     versions: bool
-    unconditional: bool
     as_json: bool
 
 
@@ -63,9 +54,7 @@ def run(rewrapping: Rewrapping) -> int:
 
 
 async def _rewrapped(asked: Rewrapping) -> int:
-    location = s3_location(asked.source)
-    if location is None:
-        raise SourceUnavailable("s3://BUCKET/PREFIX is needed")
+    location = s3_prefix(asked.source)
     config = load_config(asked.config_file)
     tally = Tally()
     stop = stop_on_signals()
@@ -75,25 +64,20 @@ async def _rewrapped(asked: Rewrapping) -> int:
             state = opened.enter_context(State(asked.state_file, state_header(config, location)))
             show = opened.enter_context(progress(lambda: _summary(tally)))
 
-            def looked_at(trouble: Trouble | None) -> None:
-                if trouble is not None:
-                    typer.echo(_trouble_line(trouble, as_json=asked.as_json))
+            def looked_at(looked: Looked) -> None:
+                if looked.result is Result.FAILED:
+                    print_line(_failure_line(looked, as_json=asked.as_json))
                 show()
 
-            tools = _tools(asked, config, gateway, state)
-            await Run(tools, asked.settings, tally, looked_at).work(location, stop)
+            tools = tools_for(config, gateway, asked.limits, state)
+            objects = listed_objects(gateway.ask_store, location)
+            await Run(tools, asked.settings, tally, looked_at).work(objects, stop)
         if asked.versions and not stop.is_set():
             old = await _old_versions(gateway, tools, location, asked.settings.concurrency)
     _print_outcome(tally, old, interrupted=stop.is_set(), as_json=asked.as_json)
     if tally.results[Result.FAILED]:
         return 1
-    return _INTERRUPTED if stop.is_set() else 0
-
-
-def _tools(asked: Rewrapping, config: Config, gateway: PrivateGateway, state: State) -> Tools:
-    examiner = Examiner(gateway, customer_key_names(config, gateway))
-    rewriter = Rewriter(gateway, Pace(asked.bytes_per_second), unconditional=asked.unconditional)
-    return Tools(gateway, examiner, Targets(gateway, examiner), rewriter, Pace(asked.objects_per_second), state)
+    return INTERRUPTED if stop.is_set() else 0
 
 
 async def _old_versions(gateway: PrivateGateway, tools: Tools, location: S3Location, concurrency: int) -> Census:
@@ -125,5 +109,8 @@ def _summary(tally: Tally) -> str:
     return f"{counts}; {tally.reencrypted_bytes:,} bytes"
 
 
-def _trouble_line(trouble: Trouble, *, as_json: bool) -> str:
-    return json.dumps(trouble.as_dict()) if as_json else f"failed  {shown(trouble.object_key)}  {trouble.message}"
+def _failure_line(failed: Looked, *, as_json: bool) -> str:
+    object_key = failed.listed.place.object_key
+    if as_json:
+        return json.dumps({"object_key": object_key, "message": failed.message})
+    return f"failed  {shown(object_key)}  {failed.message}"

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from gateway.cli import rewrap
-from gateway.cli.rotation.run import Settings
+from gateway.cli.rotation.run import Limits, Settings
 
 _RATE = re.compile(r"([0-9]+(?:\.[0-9]+)?)(?:/s)?", re.ASCII)
 _BYTES = re.compile(r"([0-9]+(?:\.[0-9]+)?)([KMG]i?)?B?(?:/s)?", re.ASCII)
@@ -86,7 +86,6 @@ def rewrap_command(  # noqa: PLR0913 - one argument for each option
     Exit status 1: an object failed. 130: interrupted, the objects under way were finished.
     """
     settings = Settings(concurrency, dry_run, verify)
-    asked = rewrap.Rewrapping(
-        source, config, identity, state, rate, byte_rate, settings, versions, without_if_match, as_json
-    )
+    limits = Limits(rate, byte_rate, without_if_match)
+    asked = rewrap.Rewrapping(source, config, identity, state, limits, settings, versions, as_json)
     raise typer.Exit(rewrap.run(asked))

@@ -16,8 +16,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from gateway.cli.stored.naming import shown
 from gateway.cli.stored.opening_keys import opening_keys
 from gateway.cli.stored.running import run_command
-from gateway.cli.stored.s3_source import s3_client, s3_location
-from gateway.cli.stored.source import SourceUnavailable
+from gateway.cli.stored.s3_source import s3_client, s3_prefix
 from gateway.cli.stored.verifying import Result, Tally, Trouble, Verifier
 
 
@@ -50,9 +49,7 @@ def run(verifying: Verifying) -> int:
 
 
 async def _verified(verifying: Verifying) -> int:
-    location = s3_location(verifying.source)
-    if location is None:
-        raise SourceUnavailable("s3://BUCKET/PREFIX is needed")
+    location = s3_prefix(verifying.source)
     tally = Tally()
     async with opening_keys(verifying.keyrings, verifying.config_file) as keys:
         client = s3_client(verifying.endpoint_url, verifying.concurrency + 1)

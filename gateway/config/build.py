@@ -8,6 +8,9 @@ from gateway.config.model import Config
 from gateway.config.rules import Rule
 from gateway.keys.customer_keys import CustomerKeySettings, Derivation
 from gateway.keys.data_keys import DataKeyLimits
+from gateway.policy.iam.decision import Effect
+from gateway.policy.iam.request_facts import identity_arn
+from gateway.policy.permission import Standing
 from gateway.policy.rules import EncryptionRule
 from gateway.s3.authenticate import AuthSettings
 from gateway.s3.operation import Operation
@@ -16,7 +19,30 @@ from gateway.upstream.settings import UpstreamSettings
 
 def encryption_rules(config: Config) -> tuple[EncryptionRule, ...]:
     """The encryption rules in order; the last one fits every object."""
-    return tuple(_encryption_rule(rule) for rule in config.rules)
+    return tuple(encryption_rule(rule) for rule in config.rules)
+
+
+def encryption_rule(rule: Rule) -> EncryptionRule:
+    """One rule, as the other rooms know it."""
+    return EncryptionRule(
+        name=rule.name,
+        buckets=rule.buckets,
+        prefixes=rule.prefixes,
+        mode=rule.mode,
+        enforce=rule.enforce,
+        kms_key_arn=rule.kms_key_arn or rule.kms_key_name,
+        bucket_key=rule.bucket_key,
+        encryption_context=tuple(rule.encryption_context.items()),
+        customer_key=rule.customer_key,
+        derive_per_object=rule.derive_per_object,
+        wrapping_key=rule.wrapping_key,
+        existing=rule.existing,
+        identities=rule.identities,
+        tags=tuple(rule.tags.items()),
+        content_types=rule.content_types,
+        refuse_others=rule.refuse_other_encryption,
+        allowed_kms_keys=rule.allowed_kms_keys + rule.allowed_kms_key_names,
+    )
 
 
 def refused_operations(config: Config) -> frozenset[Operation]:
@@ -30,6 +56,18 @@ def auth_settings(config: Config) -> AuthSettings:
         allow_sigv2=config.authentication.allow_signature_v2,
         max_skew_seconds=config.authentication.maximum_clock_skew_seconds,
     )
+
+
+def standings(config: Config) -> dict[str, Standing]:
+    """Who each identity is to policies, and what happens to its requests that none is about, by its name."""
+    settings = config.authorization
+    return {
+        identity.name: Standing(
+            identity.principal_arn or identity_arn(settings.account_id, identity.name),
+            Effect(identity.policy_default or settings.default),
+        )
+        for identity in config.identities
+    }
 
 
 def upstream_settings(config: Config) -> UpstreamSettings:
@@ -98,20 +136,3 @@ def key_quota(config: Config, provider: str, scope: str) -> KeyQuota | None:
 def path_or_none(value: str | None) -> Path | None:
     """An optional path."""
     return None if value is None else Path(value)
-
-
-def _encryption_rule(rule: Rule) -> EncryptionRule:
-    return EncryptionRule(
-        name=rule.name,
-        buckets=rule.buckets,
-        prefixes=rule.prefixes,
-        mode=rule.mode,
-        enforce=rule.enforce,
-        kms_key_arn=rule.kms_key_arn or rule.kms_key_name,
-        bucket_key=rule.bucket_key,
-        encryption_context=tuple(rule.encryption_context.items()),
-        customer_key=rule.customer_key,
-        derive_per_object=rule.derive_per_object,
-        wrapping_key=rule.wrapping_key,
-        existing=rule.existing,
-    )

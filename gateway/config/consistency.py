@@ -8,6 +8,7 @@ from gateway.config.identities import Identity
 from gateway.config.key_consistency import key_faults
 from gateway.config.listeners import Balancer, HttpsListener, PlainHttpLoopback, PlainHttpRefusal
 from gateway.config.operations import Admin
+from gateway.config.policies import PolicyFile
 from gateway.config.rules import Rule
 from gateway.config.understood import Understood, join, references_in
 from gateway.config.upstream import Upstream
@@ -34,6 +35,7 @@ def _repeated(understood: Understood) -> Faults:
         ("name", [(path, identity.name) for path, identity in understood.each(Identity)]),
         ("access_key_id", [(path, identity.access_key_id) for path, identity in understood.each(Identity)]),
         ("name", [(path, rule.name) for path, rule in understood.each(Rule)]),
+        ("name", [(path, policy.name) for path, policy in understood.each(PolicyFile)]),
     ):
         first: dict[str, str] = {}
         for path, value in values:
@@ -48,7 +50,13 @@ def _unknown_names(understood: Understood) -> Faults:
     for path, section in understood.all():
         if isinstance(section, VaultCustomerKey | VaultTransitKey) and section.vault not in vaults:
             yield f"{path}.vault", f"'{section.vault}' is not an entry of vaults"
+    identities = {identity.name for _, identity in understood.each(Identity)}
     for path, rule in understood.each(Rule):
+        yield from (
+            (f"{path}.identities[{index}]", f"'{name}' is not the name of an identity")
+            for index, name in enumerate(rule.identities)
+            if name not in identities and len(identities) == understood.count("identities")
+        )
         if rule.customer_key is not None and rule.customer_key not in customer_keys:
             yield f"{path}.customer_key", f"'{rule.customer_key}' is not an entry of customer_keys"
         if rule.wrapping_key is not None and rule.wrapping_key not in wrapping_keys:
@@ -70,6 +78,11 @@ def _rules_against_upstream(understood: Understood) -> Faults:
             yield f"{path}.mode", "sse-c needs an https:// upstream: its keys never cross a connection that is not TLS"
         if rule.kms_key_name is not None and upstream.is_aws:
             yield f"{path}.kms_key_name", "is for servers that have no key ARNs; the upstream is AWS: use kms_key_arn"
+        if rule.allowed_kms_key_names and upstream.is_aws:
+            yield (
+                f"{path}.allowed_kms_key_names",
+                "are for servers that have no key ARNs; the upstream is AWS: use allowed_kms_keys",
+            )
 
 
 def _order_of_rules(understood: Understood) -> Faults:

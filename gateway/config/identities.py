@@ -5,7 +5,18 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from gateway.config.values import AbsolutePath, AccessKeyId, Name, Region, RoleArn, SecretReference, Section, Url
+from gateway.config.values import (
+    AbsolutePath,
+    AccessKeyId,
+    Name,
+    PolicyDefault,
+    PrincipalArn,
+    Region,
+    RoleArn,
+    SecretReference,
+    Section,
+    Url,
+)
 
 
 class StaticCredentials(Section):
@@ -86,6 +97,16 @@ class Identity(Section):
     )
     upstream_credentials: UpstreamCredentials = Field(
         description="What the client's requests are signed with on their way to the upstream."
+    )
+    principal_arn: PrincipalArn | None = Field(
+        default=None,
+        description="Who the client is in policies; unset: `arn:aws:iam::ACCOUNT:user/NAME`, with "
+        "`authorization.account_id` and the identity's name. For policies of the upstream's own buckets: the principal "
+        "that the upstream sees, which is that of `upstream_credentials`.",
+    )
+    policy_default: PolicyDefault | None = Field(
+        default=None,
+        description="What happens to the client's requests that no statement is about; unset: `authorization.default`.",
     )
 
 

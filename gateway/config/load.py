@@ -5,7 +5,7 @@ Loading reads the one file and nothing else: no environment, no secrets, no cert
 
 import difflib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from pydantic_core import ErrorDetails
 
 from gateway.config.consistency import faults_across
 from gateway.config.model import Config
-from gateway.config.understood import Understood, every_tag, join, section_kinds, tag_of
+from gateway.config.understood import SectionType, Understood, every_tag, join, section_kinds, tag_of
 from gateway.config.values import Section
 from gateway.config.yaml import parse_yaml
 from gateway.errors import ConfigError
@@ -41,6 +41,7 @@ _MESSAGES: Mapping[str, str] = {
     "string_too_long": "must have at most {max_length} characters",
     "string_too_short": "must have at least {min_length} characters",
     "string_type": "must be a text (in quotes if it looks like a number)",
+    "too_long": "must have at most {max_length} entries",
     "too_short": "must not be empty",
     "tuple_type": "must be a list",
     "union_tag_invalid": "its option {discriminator} must be one of {expected_tags}",
@@ -59,6 +60,15 @@ def load_config(path: Path) -> Config:
     Raises:
         ConfigError: with every fault found.
     """
+    return parse_config(read_text(path))
+
+
+def read_text(path: Path) -> str:
+    """The text of a file.
+
+    Raises:
+        ConfigError: it can not be read, is too large, or is no text.
+    """
     try:
         with path.open("rb") as file:
             content = file.read(MAXIMUM_FILE_BYTES + 1)
@@ -69,7 +79,7 @@ def load_config(path: Path) -> Config:
         raise ConfigError((f"{path}: is not UTF-8 text",)) from None
     if len(content) > MAXIMUM_FILE_BYTES:
         raise ConfigError((f"{path}: is larger than {MAXIMUM_FILE_BYTES} bytes",))
-    return parse_config(text)
+    return text
 
 
 def parse_config(text: str) -> Config:
@@ -87,25 +97,45 @@ def check_config(raw: object) -> Config:
     Raises:
         ConfigError: with every fault found.
     """
+    return check_section(Config, raw, "configuration", faults_across)
+
+
+def check_section(
+    kind: type[SectionType],
+    raw: object,
+    called: str,
+    across: Callable[[Understood], Iterable[tuple[str, str]]] = lambda _: (),
+) -> SectionType:
+    """Plain values as the options of one group.
+
+    Args:
+        kind: the group.
+        raw: the plain values: mappings, lists, texts, numbers, booleans.
+        called: what faults call the whole.
+        across: options that do not fit together beyond one group.
+
+    Raises:
+        ConfigError: with every fault found.
+    """
     if not isinstance(raw, dict):
-        raise ConfigError(("the configuration must be a mapping of options",))
-    config, faults = _validate(raw)
-    understood = Understood(Config, raw)
-    for path, section in understood.all():
-        faults.extend((join(path, option), message) for option, message in section.faults())
-    faults.extend(faults_across(understood))
-    if config is None or faults:
-        raise ConfigError(tuple(dict.fromkeys(f"{path or 'configuration'}: {message}" for path, message in faults)))
-    return config
+        raise ConfigError((f"the {called} must be a mapping of options",))
+    section, faults = _validate(kind, raw)
+    understood = Understood(kind, raw)
+    for path, inner in understood.all():
+        faults.extend((join(path, option), message) for option, message in inner.faults())
+    faults.extend(across(understood))
+    if section is None or faults:
+        raise ConfigError(tuple(dict.fromkeys(f"{path or called}: {message}" for path, message in faults)))
+    return section
 
 
-def _validate(raw: dict[Any, Any]) -> tuple[Config | None, list[tuple[str, str]]]:
+def _validate(kind: type[SectionType], raw: dict[Any, Any]) -> tuple[SectionType | None, list[tuple[str, str]]]:
     # Validated as JSON because pydantic's strict mode takes a list for a tuple and a text for an enum only there.
     try:
-        return Config.model_validate_json(json.dumps(raw)), []
+        return kind.model_validate_json(json.dumps(raw)), []
     except ValidationError as error:
         faults = error.errors(include_url=False, include_input=False)
-    return None, [_described(fault, raw) for fault in faults if not _is_echo(fault, raw)]
+    return None, [_described(kind, fault, raw) for fault in faults if not _is_echo(fault, raw)]
 
 
 def _is_echo(fault: ErrorDetails, raw: object) -> bool:
@@ -113,10 +143,10 @@ def _is_echo(fault: ErrorDetails, raw: object) -> bool:
     return fault["type"] == "too_short" and bool(_Place(fault["loc"], raw).value)
 
 
-def _described(fault: ErrorDetails, raw: object) -> tuple[str, str]:
+def _described(kind: type[Section], fault: ErrorDetails, raw: object) -> tuple[str, str]:
     place = _Place(fault["loc"], raw)
     if fault["type"] == "extra_forbidden":
-        return place.path, "unknown option" + _similar(fault["loc"], place.group)
+        return place.path, "unknown option" + _similar(kind, fault["loc"], place.group)
     message = _MESSAGES.get(fault["type"], "is not possible here")
     return place.path, message.format_map(fault.get("ctx", {}))
 
@@ -150,9 +180,9 @@ class _Place:
         self.path, self.value, self.group = path, value, self.value
 
 
-def _similar(location: tuple[int | str, ...], group: object) -> str:
+def _similar(whole: type[Section], location: tuple[int | str, ...], group: object) -> str:
     """A suggestion for an option that does not exist: one of its group that is written much like it, and not set."""
-    kinds: list[type[Section]] = [Config]
+    kinds: list[type[Section]] = [whole]
     for step in location[:-1]:
         # A step that is no option is an index or a name, or says which kind of group it is: still the same group.
         fields = [kind.model_fields[step] for kind in kinds if isinstance(step, str) and step in kind.model_fields]

@@ -10,12 +10,14 @@ from gateway.config.identities import Authentication, Identity
 from gateway.config.key_quotas import KeyQuota
 from gateway.config.listeners import Listeners
 from gateway.config.operations import Admin, Limits, Log
+from gateway.config.policies import Authorization, PolicyFile
 from gateway.config.rules import Rule
 from gateway.config.sealing import DataKeys, Staging
 from gateway.config.upstream import Upstream
 from gateway.config.values import Domain, Name, Section
 from gateway.config.vaults import Vault
 from gateway.config.wrapping_keys import WrappingKey
+from gateway.errors import ConfigError
 
 
 class Config(Section):
@@ -43,6 +45,10 @@ class Config(Section):
     rules: Annotated[tuple[Rule, ...], Field(min_length=1)] = Field(
         description="Encryption rules; the first that fits decides. The last one must fit every object."
     )
+    policies: tuple[PolicyFile, ...] = Field(
+        default=(), description="Bucket policies that are evaluated at the gateway, before the rules."
+    )
+    authorization: Authorization = Field(default=Authorization(), description="How policies are evaluated.")
     admin: Admin = Field(default=Admin(), description="Health and metrics.")
     limits: Limits = Field(default=Limits(), description="What one worker gives at most.")
     workers: Annotated[int, Field(ge=1, le=256)] = Field(
@@ -54,3 +60,14 @@ class Config(Section):
         """The name of the vault that a customer key is in; None when it is elsewhere."""
         options = self.customer_keys[name]
         return options.vault if isinstance(options, VaultCustomerKey) else None
+
+    def identity_named(self, name: str | None) -> Identity:
+        """The identity with a name, or the first.
+
+        Raises:
+            ConfigError: there is none with it.
+        """
+        for identity in self.identities:
+            if name in {None, identity.name}:
+                return identity
+        raise ConfigError((f"identities: there is none with the name {name!r}",))

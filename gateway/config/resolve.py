@@ -39,6 +39,7 @@ class Resolved:
         derived_keys: those that give each object a key of its own, by name, as far as rules use them.
         wrapping_keys: the key providers of mode ``cse`` by name.
         staging_credentials: what requests to an ``s3://`` staging store are signed with; None without one.
+        policy_credentials: what the policies of buckets are read with; None where they are not.
         opened: whatever has to be closed.
     """
 
@@ -49,6 +50,7 @@ class Resolved:
     derived_keys: Mapping[str, CustomerKeySource]
     wrapping_keys: Mapping[str, KeyProvider]
     staging_credentials: CredentialSource | None
+    policy_credentials: CredentialSource | None
     opened: AsyncExitStack
 
     async def aclose(self) -> None:
@@ -88,6 +90,9 @@ async def resolve(config: Config, observer: KeyObserver | None = None, shared: P
         staging_credentials = (
             None if staging is None else await credentials.source(staging, "staging.upstream_credentials")
         )
+        reading = config.authorization.bucket_policies.upstream_credentials
+        place = "authorization.bucket_policies.upstream_credentials"
+        policy_credentials = None if reading is None else await credentials.source(reading, place)
         wrapping_keys = await open_wrapping_keys(
             config, WrappingKeyOpener(vaults, secrets, opened), Guards(config, opened, observer, shared)
         )
@@ -101,6 +106,7 @@ async def resolve(config: Config, observer: KeyObserver | None = None, shared: P
             derived_keys={name: source for (name, kind), source in sources.items() if kind is not Derivation.NONE},
             wrapping_keys=wrapping_keys,
             staging_credentials=staging_credentials,
+            policy_credentials=policy_credentials,
             opened=opened.pop_all(),
         )
 

@@ -6,7 +6,7 @@ No message repeats the value it is about: somebody may have put a secret in the 
 import ipaddress
 import re
 from collections.abc import Iterator
-from typing import Annotated, get_args
+from typing import Annotated, Literal, get_args
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
@@ -39,6 +39,8 @@ _ACCESS_KEY_ID = re.compile(r"[A-Za-z0-9_.@+=-]{3,128}")
 #: Source: AWS Key Management Service Developer Guide, "Key identifiers (KeyId)".
 _KMS_KEY_ARN = re.compile(r"arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+")
 _VAULT_ROLE = re.compile(r"[A-Za-z0-9_.-]{1,256}")
+#: Whom IAM knows: users, roles, sessions of roles, federated users, and accounts as a whole.
+_PRINCIPAL_ARN = re.compile(r"arn:aws[a-z-]*:(?:iam|sts)::[0-9]{12}:[A-Za-z0-9_+=,.@/-]{1,512}")
 _ROLE_ARN = re.compile(r"arn:aws[a-z-]*:iam::[A-Za-z0-9]*:role/[A-Za-z0-9_+=,.@/-]+")
 
 
@@ -127,6 +129,12 @@ def _role_arn(value: str) -> str:
     return value
 
 
+def _principal_arn(value: str) -> str:
+    if not _PRINCIPAL_ARN.fullmatch(value):
+        raise ValueError("a principal's ARN is needed, such as 'arn:aws:iam::ACCOUNT:user/NAME'")
+    return value
+
+
 def _url(value: str) -> str:
     try:
         parts = urlsplit(value)
@@ -169,9 +177,12 @@ Region = Annotated[str, AfterValidator(_region)]
 AccessKeyId = Annotated[str, AfterValidator(_access_key_id)]
 KmsKeyArn = Annotated[str, AfterValidator(_kms_key_arn)]
 RoleArn = Annotated[str, AfterValidator(_role_arn)]
+PrincipalArn = Annotated[str, AfterValidator(_principal_arn)]
 Url = Annotated[str, AfterValidator(_url)]
 #: A URL in which ``{region}`` may stand for the region.
 RegionalUrl = Annotated[str, AfterValidator(_regional_url)]
+#: What happens to a request that no policy is about.
+PolicyDefault = Literal["allow", "deny"]
 #: 0 lets the system choose a free port.
 Port = Annotated[int, Field(ge=0, le=65535)]
 Seconds = Annotated[float, Field(gt=0, le=86_400)]

@@ -61,6 +61,14 @@ class LoggedRequest(Protocol):
         """Who chose the encryption."""
 
     @property
+    def policy_effect(self) -> str | None:
+        """What the policies and rules decided; None when the request did not come so far."""
+
+    @property
+    def policy_rule(self) -> str | None:
+        """The statement or rule that decided."""
+
+    @property
     def bytes_in(self) -> int:
         """Body bytes read from the client."""
 
@@ -118,6 +126,8 @@ class AccessLog:
             error_code=request.error_code,
             mode=str(request.mode),
             encryption_source=str(request.source),
+            policy_effect=request.policy_effect,
+            policy_rule=request.policy_rule,
             bytes_in=request.bytes_in,
             bytes_out=request.bytes_out,
             duration_seconds=round(request.seconds(), 6),

@@ -48,10 +48,11 @@ FAULTS: Final = tuple(fault.value for fault in Fault)
 DATA_KEY_OPERATIONS: Final = ("seal", "open")
 EVICTION_REASONS: Final = ("age", "messages", "bytes", "capacity")
 STAGING_OPERATIONS: Final = ("put", "get", "swept")
+RELOAD_RESULTS: Final = ("ok", "failed")
 TLS_VERSIONS: Final = ("TLSv1.3", "TLSv1.2", "unknown", "none")
 
 
-class _Maker:
+class FamilyMaker:
     """Creates families in one registry."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
@@ -81,7 +82,7 @@ class RequestFamilies:
     """What clients asked for."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        make = _Maker(registry)
+        make = FamilyMaker(registry)
         self.requests = make.counter("requests", "Requests answered.", ("operation", "method", "status_class", "mode"))
         self.seconds = make.histogram("request_duration_seconds", "Time from head to last byte.", ("operation",))
         self.in_flight = make.gauge("requests_in_flight", "Requests being served.", merge="livesum")
@@ -93,7 +94,7 @@ class EncryptionFamilies:
     """What happened to objects."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        make = _Maker(registry)
+        make = FamilyMaker(registry)
         self.injected = make.counter("encryption_injected", "Requests given an encryption by a rule.", ("mode",), MODES)
         self.overridden = make.counter(
             "encryption_overridden", "Requests whose own encryption a rule replaced.", ("from_mode", "to_mode")
@@ -120,7 +121,7 @@ class SealedFamilies:
     """Objects that the gateway seals and opens itself, and the keys for it."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        make = _Maker(registry)
+        make = FamilyMaker(registry)
         self.sealed_objects = make.counter("sealed_objects", "Messages sealed: objects, parts and closings.")
         self.sealed_bytes = make.counter("sealed_bytes", "Plaintext bytes sealed.")
         self.opened_objects = make.counter("opened_objects", "Reads of sealed objects that were answered.")
@@ -146,7 +147,7 @@ class TransportFamilies:
     """Connections of clients."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        make = _Maker(registry)
+        make = FamilyMaker(registry)
         self.plain_http = make.counter(
             "plaintext_http_refused", "Refused plain HTTP by what it exposed.", ("reason",), PLAIN_HTTP_REASONS
         )
@@ -159,7 +160,7 @@ class TransportFamilies:
             merge="livemin",
         )  # fmt: skip
         self.certificate_reloads = make.counter(
-            "certificate_reloads", "Certificate reloads.", ("result",), ("ok", "failed")
+            "certificate_reloads", "Certificate reloads.", ("result",), RELOAD_RESULTS
         )
 
 
@@ -167,7 +168,7 @@ class DependencyFamilies:
     """The upstream server and the vaults."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        make = _Maker(registry)
+        make = FamilyMaker(registry)
         self.vault = make.counter("vault_requests", "Requests to vaults.", ("result",), VAULT_RESULTS)
         self.vault_seconds = make.histogram("vault_request_duration_seconds", "Vault latency.", (), VAULT_SECONDS)
         self.upstream = make.counter(

@@ -22,6 +22,7 @@ from gateway.observe.families import (
     TransportFamilies,
 )
 from gateway.observe.key_metrics import KeyServiceMetrics
+from gateway.observe.policy_metrics import PolicyMetrics
 from gateway.s3.operation import Operation
 
 CONTENT_TYPE: Final = CONTENT_TYPE_PLAIN_0_0_4
@@ -74,6 +75,9 @@ class Metrics(KeyServiceMetrics):
     Args:
         registry: where the families are registered.
         clock: the time in seconds, for what is shown per time; never goes back.
+
+    Attributes:
+        policies: what counts policies and their decisions.
     """
 
     def __init__(self, registry: CollectorRegistry, clock: Callable[[], float] = time.monotonic) -> None:
@@ -81,6 +85,7 @@ class Metrics(KeyServiceMetrics):
         super().__init__(registry, clock)
         self._requests = RequestFamilies(registry)
         self._encryption = EncryptionFamilies(registry)
+        self.policies = PolicyMetrics(registry)
         self._sealed = SealedFamilies(registry)
         self._transport = TransportFamilies(registry)
         self._dependencies = DependencyFamilies(registry)

@@ -34,6 +34,11 @@ class Headers:
         """The lower-case names present."""
         return frozenset(self._first)
 
+    @property
+    def repeats(self) -> bool:
+        """Whether some name is there more than once."""
+        return len(self._first) < len(self.fields)
+
     def without(self, names: Iterable[str]) -> "Headers":
         """A copy that lacks every field in ``names`` (lower case)."""
         dropped = frozenset(names)

@@ -51,6 +51,8 @@ def hoist_query(request: S3Request) -> S3Request:
     Raises:
         S3Error: InvalidRequest for values that contradict each other or that no header field can have.
     """
+    if not request.query:
+        return request
     moved = {name for name in request.query.names() if _is_header(name)}
     if not moved:
         return request

@@ -21,12 +21,11 @@ from gateway.s3.parse import parse_request
 from gateway.s3.post_policy import IGNORED_PREFIX, PostPolicy
 from gateway.s3.post_signature import missing_field, verify_post
 from gateway.s3.request import RawRequest, S3Request
+from gateway.s3.tagging import MAX_TAGS
 from gateway.s3.xml import local_name, parse_xml
 
 #: Stands for the name of the file on the sender's machine, in any field.
 FILENAME_VARIABLE = "${filename}"
-#: Tags that one object may have; S3 refuses more.
-MAX_TAGS = 10
 
 _PROOF_FIELDS = frozenset(
     {

@@ -16,6 +16,7 @@ from gateway.redact import SecretStr
 from gateway.server.addresses import Address, TcpAddress, UnixAddress
 from gateway.server.limits import LimitSettings
 from gateway.server.listeners import BalancerListener, HttpsListener, Listener, LoopbackListener, RefusingListener
+from gateway.server.policies.buckets import BucketPolicySettings
 from gateway.server.runtime import ServerSettings
 from gateway.server.tls import TlsSettings
 
@@ -34,6 +35,7 @@ def server_settings(config: Config) -> ServerSettings:
         drain_seconds=config.limits.drain_seconds,
         log=LogSettings(config.log.level, config.log.format),
         certificate_check_seconds=config.listeners.certificate_check_seconds,
+        policy_check_seconds=config.authorization.check_seconds,
     )
 
 
@@ -60,6 +62,17 @@ def listeners_of(config: Config) -> list[Listener]:
         address = TcpAddress(balancer.address, balancer.port)
         listeners.append(BalancerListener(f"balancer[{index}]", address, networks, balancer.scheme_from))
     return listeners
+
+
+def bucket_policy_settings(config: Config) -> BucketPolicySettings:
+    """How long policies of the upstream's buckets are used."""
+    options = config.authorization.bucket_policies
+    return BucketPolicySettings(
+        refresh_seconds=options.refresh_seconds,
+        maximum_age_seconds=options.maximum_age_seconds,
+        allow_when_unavailable=options.allow_when_unavailable,
+        maximum_buckets=options.maximum_buckets,
+    )
 
 
 def limit_settings(limits: Limits) -> LimitSettings:

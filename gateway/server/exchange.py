@@ -3,7 +3,9 @@
 import time
 from dataclasses import dataclass, field
 
-from gateway.policy.authorize import AuthorizedRequest, EncryptionSource
+from gateway.policy.authorize import AuthorizedRequest
+from gateway.policy.default_encryption import EncryptionSource
+from gateway.policy.permission import Permission
 from gateway.policy.rules import ModeName
 from gateway.s3.authenticate import VerifiedRequest
 from gateway.s3.request import S3Request
@@ -17,16 +19,20 @@ class Exchange:
 
     Attributes:
         request_id: the gateway's id of the request.
+        tls_version: of the client's connection, when it is known.
         mode: the encryption that the object got or has.
         bytes_in: body bytes read from the client.
         bytes_out: body bytes written to the client.
         key_attempts: customer keys that were tried before one fitted.
+        policy_effect: what was decided about the request; None when it did not come so far.
+        policy_rule: the statement or rule that decided.
         failed_after_headers: whether an answer that began as a success ended as an error.
     """
 
     request_id: str
     client_address: str
     method: str
+    tls_version: str | None = None
     started: float = field(default_factory=time.perf_counter)
     operation: str = "Unknown"
     bucket: str | None = None
@@ -42,6 +48,8 @@ class Exchange:
     upstream_status: int | None = None
     upstream_request_id: str | None = None
     key_attempts: int = 0
+    policy_effect: str | None = None
+    policy_rule: str | None = None
     failed_after_headers: bool = False
 
     def note_request(self, request: S3Request) -> None:
@@ -60,6 +68,12 @@ class Exchange:
         """Remember the encryption that was decided."""
         self.mode = authorized.mode
         self.source = authorized.source
+        self.note_permission(authorized.permission)
+
+    def note_permission(self, permission: Permission) -> None:
+        """Remember what let the request happen, or did not."""
+        self.policy_effect = permission.effect.value
+        self.policy_rule = permission.rule
 
     def note_late_failure(self, code: str) -> None:
         """Remember a failure that shows in the body of an answer that began as a success."""

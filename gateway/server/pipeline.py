@@ -14,12 +14,13 @@ import secrets
 from aiohttp import web
 
 from gateway.errors import GatewayError, S3Error
-from gateway.policy.authorize import authorize
+from gateway.policy.permission import PolicyDenied
 from gateway.s3.authenticate import authenticate
 from gateway.s3.headers import Headers
 from gateway.s3.operation import Operation
 from gateway.s3.parse import parse_request
 from gateway.s3.request import RawRequest
+from gateway.server.authorization import authorize_request
 from gateway.server.connection import ConnectionInfo
 from gateway.server.exchange import Exchange
 from gateway.server.handlers.call import Call
@@ -42,7 +43,9 @@ class Pipeline:
     async def handle(self, request: web.BaseRequest, connection: ConnectionInfo) -> web.StreamResponse:
         """Answer one request. Every outcome is counted and logged, a client that went away included."""
         services = self._services
-        exchange = Exchange(secrets.token_hex(8).upper(), connection.client_address, request.method)
+        exchange = Exchange(
+            secrets.token_hex(8).upper(), connection.client_address, request.method, connection.tls_version
+        )
         with services.metrics.request_in_flight():
             try:
                 response = await self._answer(request, connection, exchange)
@@ -58,6 +61,9 @@ class Pipeline:
         try:
             return await self._serve(http, connection, exchange)
         except GatewayError as error:
+            if isinstance(error, PolicyDenied):
+                exchange.note_permission(error.permission)
+                self._services.metrics.policies.decision(error.permission.effect, error.permission.counted_as)
             return error_response(
                 error,
                 exchange,
@@ -78,8 +84,7 @@ class Pipeline:
             services.metrics.auth_failure(error.code)
             raise
         exchange.note_verified(verified)
-        authorized = authorize(verified, services.rules, services.refused_operations)
-        exchange.note_authorized(authorized)
+        authorized = await authorize_request(verified, services, exchange)
         return await handler_of(authorized.request.operation)(Call(http, authorized, services, exchange))
 
 

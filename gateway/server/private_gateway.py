@@ -18,7 +18,6 @@ from prometheus_client import CollectorRegistry
 from gateway.config.build import data_key_limits, encryption_rules, upstream_settings
 from gateway.config.model import Config
 from gateway.config.resolve import Resolved, resolve
-from gateway.errors import ConfigError
 from gateway.keys.customer_keys import CustomerKeySource
 from gateway.keys.data_keys import DataKeys
 from gateway.keys.provider import KeyProvider
@@ -90,7 +89,7 @@ async def private_gateway(config: Config, identity: str | None = None) -> AsyncI
         ConfigError: there is no such identity, or a secret, file or variable is missing or unsuitable.
         KeyUnavailable: a vault does not give a secret that the configuration needs.
     """
-    name = _identity(config, identity)
+    name = config.identity_named(identity).name
     async with AsyncExitStack() as opened:
         metrics = Metrics(CollectorRegistry())
         resolved = await resolve(config, metrics)
@@ -117,13 +116,6 @@ async def private_gateway(config: Config, identity: str | None = None) -> AsyncI
         )
 
 
-def _identity(config: Config, wanted: str | None) -> str:
-    names = [identity.name for identity in config.identities]
-    if wanted is not None and wanted not in names:
-        raise ConfigError((f"identities: there is none with the name {wanted!r}",))
-    return wanted or names[0]
-
-
 def _services(
     config: Config, resolved: Resolved, upstream: UpstreamClient, metrics: Metrics, identity: Identity
 ) -> tuple[Services, Mapping[str, CustomerKeySource]]:
@@ -138,6 +130,7 @@ def _services(
         key_ring=KeyRing(sources, rules, VersionCache()),
         upstream=upstream,
         upstream_credentials=resolved.upstream_credentials,
+        policies=None,
         refused_operations=frozenset(),
         copies=CopyKnowledge(always_stream=config.upstream.copies == "stream", reencrypts=True),
         sealed=SealedServices(data_keys, LayoutCache(DEFAULT_CAPACITY, metrics), AbsentStaging()),

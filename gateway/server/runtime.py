@@ -33,6 +33,12 @@ class Gateway(Protocol):
     async def start(self) -> None:
         """Open what requests need. Called once, before the listeners open."""
 
+    def reload(self) -> None:
+        """Read again what may change while requests are served, after :meth:`start`. What can not be used is left."""
+
+    def reload_changed(self) -> None:
+        """The same for what changed since it was read."""
+
     async def close(self) -> None:
         """Release everything. Called once, after the last request ended, also when :meth:`start` failed."""
 
@@ -49,6 +55,7 @@ class ServerSettings:
         drain_seconds: how long running requests may take after SIGTERM.
         log: the log of every process.
         certificate_check_seconds: interval of the look for changed certificate files.
+        policy_check_seconds: interval of the look for changed policy files.
     """
 
     listeners: tuple[Listener, ...]
@@ -58,6 +65,7 @@ class ServerSettings:
     drain_seconds: float = 30.0
     log: LogSettings = field(default_factory=LogSettings)
     certificate_check_seconds: float = 10.0
+    policy_check_seconds: float = 10.0
 
     def __post_init__(self) -> None:
         names = [listener.name for listener in self.listeners]

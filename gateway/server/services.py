@@ -12,6 +12,7 @@ from gateway.s3.credentials import Identity
 from gateway.s3.operation import Operation
 from gateway.server.copy_knowledge import CopyKnowledge
 from gateway.server.key_ring import KeyRing
+from gateway.server.policies.policies import Policies
 from gateway.server.sealed.services import SealedServices
 from gateway.upstream.client import UpstreamClient
 from gateway.upstream.credentials import CredentialSource
@@ -29,6 +30,7 @@ class Services:
         key_ring: the customer keys of the ``sse-c`` rules.
         upstream: the S3 server behind the gateway.
         upstream_credentials: what each identity's requests are signed with upstream, by identity name.
+        policies: what requests are judged by; None for a data path that only the gateway itself uses.
         refused_operations: what the upstream takes for something else.
         copies: what is known of the server's own copies.
         sealed: what the ``cse`` rules work with.
@@ -44,6 +46,7 @@ class Services:
     key_ring: KeyRing
     upstream: UpstreamClient
     upstream_credentials: Mapping[str, CredentialSource]
+    policies: Policies | None
     refused_operations: frozenset[Operation]
     copies: CopyKnowledge
     sealed: SealedServices

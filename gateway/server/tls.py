@@ -12,6 +12,7 @@ from cryptography import x509
 
 from gateway.errors import ConfigError
 from gateway.redact import SecretStr
+from gateway.server.file_identity import FileIdentity, file_identity
 
 _log = structlog.get_logger("gateway.server.tls")
 
@@ -109,17 +110,8 @@ class ServerTls:
         del name, context
         connection.context = self._current
 
-    def _fingerprint(self) -> tuple[tuple[int, int, int] | None, ...]:
-        return tuple(_identity(path) for path in self._settings.files())
-
-
-def _identity(path: Path) -> tuple[int, int, int] | None:
-    """What changes when a file is rewritten or replaced; symbolic links are followed, as mounted secrets use them."""
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return status.st_mtime_ns, status.st_size, status.st_ino
+    def _fingerprint(self) -> tuple[FileIdentity | None, ...]:
+        return tuple(file_identity(path) for path in self._settings.files())
 
 
 def _load(settings: TlsSettings) -> tuple[ssl.SSLContext, datetime]:

@@ -52,6 +52,8 @@ class Worker:
         self._sweeper = sweeper(self._serving.table, settings.limits)
         self.listeners = Listeners(self._serving, settings.listeners)
         self._certificates = Periodic(settings.certificate_check_seconds, self.listeners.reload_changed_certificates)
+        self._gateway = gateway
+        self._policies = Periodic(settings.policy_check_seconds, gateway.reload_changed)
         self._usage = Periodic(_USAGE_SECONDS, metrics.refresh_usage)
 
     async def start(self, sockets: Mapping[str, socket.socket], admin_socket: socket.socket | None) -> None:
@@ -67,9 +69,15 @@ class Worker:
         await self.listeners.open(sockets)
         self._sweeper.start()
         self._certificates.start()
+        self._policies.start()
         self._usage.start()
         if admin_socket is not None:
             await self._admin.start(admin_socket)
+
+    def reload(self) -> None:
+        """Read certificates and policies again, changed or not."""
+        self.listeners.reload_certificates()
+        self._gateway.reload()
 
     async def stop(self, at_once: asyncio.Event) -> None:
         """Drain. The admin listener stays to the end and says that the process is not ready.
@@ -79,6 +87,7 @@ class Worker:
         """
         self._readiness.drain()
         self._certificates.stop()
+        self._policies.stop()
         await drain(self.listeners, self._serving, self._settings.drain_seconds, at_once)
         self._sweeper.stop()
         self._usage.stop()
@@ -132,7 +141,7 @@ async def serve_until_stopped(
         if not await _finished(gateway.start(), signals.stop):
             return
         worker = Worker(runtime.settings, gateway, metrics, render_metrics)
-        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, worker.listeners.reload_certificates)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, worker.reload)
         await worker.start(sockets, admin_socket)
         _log.info("started")
         await signals.stop.wait()

@@ -335,3 +335,20 @@ def test_token_file_of_a_vault(check: Check, tmp_path: Path, method: str) -> Non
     assert f"vaults.main.{method}.token_file: {file} does not exist" in result.stderr
     file.write_text("a.b.c")
     assert check(vaults=vaults).exit_code == 0
+
+
+def test_policy_files_are_read(check: Check, tmp_path: Path) -> None:
+    """Each fault with the option, the policy, its line and its field."""
+    broken, sound = tmp_path / "broken.json", tmp_path / "sound.json"
+    broken.write_text('{\n  "Statement": [\n    {"Effect": "Deny", "Principal": "*", "Resource": "*"}\n  ]\n}')
+    sound.write_text('{"Statement": {"Effect": "Deny", "Principal": "*", "Action": "s3:*", "Resource": "*"}}')
+    sound.chmod(0o620)
+    files = {"broken": broken, "sound": sound, "gone": tmp_path / "gone.json"}
+    result = check(policies=[{"name": name, "file": str(file)} for name, file in files.items()])
+    assert result.exit_code == 1
+    lines = result.stderr.splitlines()
+    assert lines[0].startswith("policies[0].file: broken, line 3: Statement[0]")
+    assert "Action" in lines[0]
+    assert lines[1].startswith("warning: policies[1].file: others than its owner may write")
+    assert lines[2].startswith("policies[2].file: gone: ")
+    assert lines[3].endswith(": 2 faults")

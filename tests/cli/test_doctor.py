@@ -382,3 +382,38 @@ async def test_credentials(document: Document, serve: Serve, answer: tuple[int, 
     assert found["identity app"].severity == severity
     assert part in found["identity app"].message
     assert found["bucket doctor-c"].severity == ("failure" if severity == "ok" else "skipped")
+
+
+def test_policies_and_rules_that_encrypt_nothing(document: Document, seaweed: SeaweedFS, tmp_path: Path) -> None:
+    statement = {"Effect": "Deny", "Principal": "*", "Action": "s3:*", "Resource": "arn:aws:s3:::doctor-policed/*"}
+    file = tmp_path / "policy.json"
+    file.write_text(json.dumps({"Statement": [statement]}))
+    file.chmod(0o600)
+    client = seaweed.client()
+    for bucket in ("doctor-policed", "doctor-unread"):
+        client.create_bucket(Bucket=bucket)
+    twice = {"Version": "2012-10-17", "Statement": [statement | {"Sid": "Same", "Action": "s3:PutObjectAcl"}] * 2}
+    client.put_bucket_policy(Bucket="doctor-policed", Policy=json.dumps(twice))
+    open_rule = {"name": "open", "buckets": ["open"], "mode": "none"}
+    credentials = document["identities"][0]["upstream_credentials"]
+    policed = {
+        **document,
+        "policies": [{"name": "p", "file": str(file)}],
+        "authorization": {"bucket_policies": {"upstream_credentials": credentials}},
+        "rules": [open_rule, REST],
+    }
+    found = findings_of(policed, tmp_path, status=1)
+    assert (found["policy p"]["severity"], found["policy p"]["message"]) == ("ok", "1 statement")
+    assert found["rule open"]["severity"] == "warning"
+    assert "mode none" in found["rule open"]["message"]
+    assert found["policy of bucket doctor-unread"]["message"] == "there is none"
+    faulty = found["policy of bucket doctor-policed"]
+    assert faulty["severity"] == "failure"
+    assert "requests about the bucket are refused" in faulty["message"]
+    client.delete_bucket_policy(Bucket="doctor-policed")
+    policed["authorization"]["bucket_policies"]["upstream_credentials"] = credentials | {
+        "secret_access_key": "env:DOCTOR_CLIENT"
+    }
+    unread = findings_of(policed, tmp_path, status=1)["policy of bucket doctor-unread"]
+    assert unread["severity"] == "failure"
+    assert "s3:GetBucketPolicy" in unread["remedy"]

@@ -11,10 +11,11 @@ from typing import Any, ClassVar
 import pytest
 
 from gateway.cli.rotation.listed import listed_objects
+from gateway.cli.rotation.outcome import Looked, Result, Tally
 from gateway.cli.rotation.pace import Pace
 from gateway.cli.rotation.protection import Examiner, Gone, Protected
 from gateway.cli.rotation.rewriting import Changed, Rewriter
-from gateway.cli.rotation.run import Result, Run, Settings, Tally, Tools, Trouble
+from gateway.cli.rotation.run import Run, Settings, Tools
 from gateway.cli.rotation.state import State, state_header
 from gateway.cli.rotation.targets import Targets, customer_key_names
 from gateway.cli.stored.s3_source import S3Location
@@ -153,16 +154,17 @@ class Stage:
 
     async def run(
         self, prefix: str, state: State, *, dry_run: bool = False, bucket: str = _BUCKET
-    ) -> tuple[Tally, list[Trouble]]:
-        tally, troubles = Tally(), list[Trouble]()
+    ) -> tuple[Tally, list[Looked]]:
+        tally, troubles = Tally(), list[Looked]()
         tools = Tools(self.gateway, self.examiner, self.targets, self.rewriter, Pace(None), state)
         settings = Settings(concurrency=2, dry_run=dry_run, verify=True)
 
-        def looked_at(trouble: Trouble | None) -> None:
-            if trouble is not None:
-                troubles.append(trouble)
+        def looked_at(looked: Looked) -> None:
+            if looked.result is Result.FAILED:
+                troubles.append(looked)
 
-        await Run(tools, settings, tally, looked_at).work(S3Location(bucket, prefix), asyncio.Event())
+        objects = listed_objects(self.gateway.ask_store, S3Location(bucket, prefix))
+        await Run(tools, settings, tally, looked_at).work(objects, asyncio.Event())
         return tally, troubles
 
 

@@ -16,12 +16,14 @@ from gateway.config.load import check_config, load_config
 from gateway.config.model import Config
 from gateway.keys.customer_keys import CustomerKeySettings, Derivation
 from gateway.keys.data_keys import DataKeyLimits
-from gateway.policy.rules import EncryptionRule, Existing, ModeName, first_match
+from gateway.policy.choice import possible_rules
+from gateway.policy.rules import EncryptionRule, Existing, ModeName, ObjectTraits
 from gateway.s3.authenticate import AuthSettings
 from gateway.upstream.settings import UpstreamSettings
 
 EXAMPLE = Path(__file__).parents[2] / "config" / "sealgate.example.yaml"
 KEY_ARN = "arn:aws:kms:eu-central-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+OTHER_KEY_ARN = KEY_ARN.replace("1234abcd", "5678efab")
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +58,7 @@ def test_encryption_rules(example: Config) -> None:
         enforce=True,
         customer_key="payroll",
         derive_per_object=True,
+        identities=("billing",),
     )
     assert billing == EncryptionRule(
         name="billing",
@@ -65,6 +68,10 @@ def test_encryption_rules(example: Config) -> None:
         kms_key_arn=KEY_ARN,
         bucket_key=True,
         encryption_context=(("department", "billing"), ("written-by", "{identity}")),
+        tags=(("classification", "internal*"),),
+        content_types=("text/*", "application/pdf"),
+        refuse_others=True,
+        allowed_kms_keys=(OTHER_KEY_ARN,),
     )
     assert (records.mode, records.kms_key_arn) == (ModeName.DSSE_KMS, KEY_ARN)
     assert archive == EncryptionRule("sealed archive", ("archive",), (), ModeName.CSE, wrapping_key="records")
@@ -81,9 +88,8 @@ def test_order_of_rules_is_kept(example: Config) -> None:
         ("billing", "x", "billing"),
         ("new", "x", "everything else"),
     ]:
-        found = first_match(rules, bucket, object_key)
-        assert found is not None
-        assert found.name == expected
+        written = ObjectTraits("billing", {"classification": "internal"}, "text/html")
+        assert [rule.name for rule in possible_rules(rules, bucket, object_key, written)] == [expected]
 
 
 def test_key_name_of_a_server_without_arns() -> None:

@@ -31,6 +31,7 @@ REST = {"name": "rest", "buckets": ["*"], "mode": "sse-s3"}
 SSE_C = {"name": "c", "buckets": ["c"], "mode": "sse-c", "customer_key": "k"}
 WRAPPING_KEY = {"provider": "local", "keyring": "/k.json"}
 CSE = {"name": "cse", "buckets": ["cse"], "mode": "cse", "wrapping_key": "w"}
+POLICY = {"name": "p", "file": "/p.json"}
 KMS = {"name": "kms", "buckets": ["kms"], "mode": "sse-kms", "kms_key_arn": KEY_ARN}
 
 
@@ -107,6 +108,10 @@ def staging(location: str, **options: Any) -> dict[str, Any]:
     return minimal(staging={"location": location, **options})
 
 
+def bucket_policies(**options: Any) -> dict[str, Any]:
+    return minimal(authorization={"bucket_policies": options})
+
+
 def upstream(**options: Any) -> dict[str, Any]:
     return minimal(upstream=options)
 
@@ -133,6 +138,13 @@ GOOD: tuple[dict[str, Any], ...] = (
     rule(mode="dsse-kms", kms_key_arn="arn:aws-us-gov:kms:us-gov-west-1:111122223333:key/mrk-1234"),
     rule(kms_key_arn=None, kms_key_name="testkey-1") | {"upstream": {"endpoint": "https://rgw:7443"}},
     rules({**REST, "mode": "none"}),
+    rule(identities=["app"], tags={"class": "secret*"}, content_types=["image/*"]),
+    rule(refuse_other_encryption=True, allowed_kms_keys=[KEY_ARN]),
+    rule(refuse_other_encryption=True, enforce=False),
+    rule(REST, name="x", buckets=["x"], allowed_kms_key_names=["a/b"]) | {"upstream": {"endpoint": "https://rgw:7443"}},
+    minimal(policies=[POLICY, {**POLICY, "name": "other"}], authorization={"default": "deny"}),
+    bucket_policies(upstream_credentials={"kind": "environment"}, refresh_seconds=600, maximum_age_seconds=600),
+    identity(principal_arn="arn:aws:sts::111122223333:assumed-role/r/s", policy_default="deny"),
     rules({**CSE, "enforce": True, "existing": "plaintext"}, REST),
     rules({**CSE, "buckets": ["*"], "existing": "none"}),
     rule(CSE) | {"upstream": {"endpoint": "http://s3", "allow_insecure_plain_http_upstream": True}},
@@ -328,6 +340,36 @@ FAULTS: tuple[tuple[dict[str, Any], str, str], ...] = (
     (rule(encryption_context={"a": 1}), "rules[0].encryption_context.a", "must be a text"),
     (rule(SSE_C, customer_key=None), "rules[0].customer_key", "must be set for mode sse-c"),
     (rule(REST, name="x", buckets=["x"], mode="none", enforce=True), "rules[0].enforce", "would remove the encryption"),
+    (rule(identities=["ann"]), "rules[0].identities[0]", "'ann' is not the name of an identity"),
+    (rule(tags={"": "x"}), "rules[0].tags", "at least 1 character"),
+    (rule(tags={"x" * 129: "x"}), f"rules[0].tags.{'x' * 129}", "at most 128 characters"),
+    (rule(tags={f"t{n}": "x" for n in range(11)}), "rules[0].tags", "at most 10 entries"),
+    (rule(tags={"t": ""}), "rules[0].tags.t", "at least 1 character"),
+    (rule(content_types="image/*"), "rules[0].content_types", "list"),
+    (rules({**REST, "identities": ["app"]}), "rules", "last rule must fit every object"),
+    (rules({**REST, "tags": {"a": "b"}}), "rules", "last rule must fit every object"),
+    (rules({**REST, "content_types": ["*"]}), "rules", "last rule must fit every object"),
+    (rule(enforce=True, refuse_other_encryption=True), "rules[0].refuse_other_encryption", "contradicts enforce"),
+    (rule(enforce=True, allowed_kms_keys=[KEY_ARN]), "rules[0].allowed_kms_keys", "no meaning with enforce"),
+    (rule(allowed_kms_keys=["alias/x"]), "rules[0].allowed_kms_keys[0]", "an alias is refused"),
+    (rule(allowed_kms_key_names=["x"]), "rules[0].allowed_kms_key_names", "the upstream is AWS"),
+    (
+        rule(REST, name="x", buckets=["x"], mode="none", refuse_other_encryption=True),
+        "rules[0].refuse_other_encryption",
+        "would refuse the encryption",
+    ),
+    # policies
+    (minimal(policies=[POLICY, POLICY]), "policies[1].name", "same as policies[0].name"),
+    (minimal(policies=[{"name": "p"}]), "policies[0].file", "must be set"),
+    (minimal(policies=[{**POLICY, "file": "p.json"}]), "policies[0].file", "absolute path"),
+    (minimal(authorization={"default": "maybe"}), "authorization.default", "'allow' or 'deny'"),
+    (minimal(authorization={"account_id": "1234"}), "authorization.account_id", "12 digits"),
+    (
+        bucket_policies(refresh_seconds=60, maximum_age_seconds=59),
+        "authorization.bucket_policies.maximum_age_seconds",
+        "at least refresh_seconds",
+    ),
+    (identity(principal_arn="app"), "identities[0].principal_arn", "principal's ARN"),
     (rule(SSE_C, customer_key="nope"), "rules[0].customer_key", "'nope' is not an entry of customer_keys"),
     (rule(SSE_C, encryption_context={"a": "b"}), "rules[0].encryption_context", "no meaning for mode sse-c"),
     (rule(derive_per_object=True), "rules[0].derive_per_object", "no meaning for mode sse-kms"),

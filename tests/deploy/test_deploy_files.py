@@ -235,3 +235,11 @@ def test_every_metric_of_key_services_is_in_the_manual_and_the_dashboard() -> No
     for name in named:
         assert f"`{name}`" in manual, name
         assert name in dashboard, name
+
+
+def test_every_metric_of_policies_is_in_the_manual() -> None:
+    manual = (ROOT / "docs" / "operations.md").read_text()
+    about = ("sealgate_policy_", "sealgate_bucket_policy_", "sealgate_unencrypted_")
+    named = {name for name in _series() if name.startswith(about)}
+    assert named
+    assert all(f"`{name}`" in manual for name in named), named

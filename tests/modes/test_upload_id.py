@@ -6,24 +6,40 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.modes.upload_id import UploadId, customer_tag, kms_tag, parse_upload_id, with_upstream_upload_id
+from gateway.modes.upload_id import (
+    UploadId,
+    asked_for_upload,
+    customer_tag,
+    kms_tag,
+    parse_upload_id,
+    with_upstream_upload_id,
+)
 from gateway.policy.rules import ModeName
+from gateway.s3.asked_encryption import NOTHING_ASKED, AskedEncryption
 from gateway.s3.headers import Headers
+from gateway.s3.parse import parse_request
 from gateway.s3.query import Query
+from gateway.s3.request import RawRequest
 
 SSE = "x-amz-server-side-encryption"
 KEY_ID = f"{SSE}-aws-kms-key-id"
 ARN = "arn:aws:kms:eu-central-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
 UPSTREAM_IDS = st.text(st.characters(codec="ascii", exclude_categories=["Cc"]), min_size=1, max_size=100)
 TAGS = st.integers(0, 2**32 - 1).map(lambda number: f"{number:08x}")
+ASKED = st.builds(
+    AskedEncryption,
+    st.sampled_from(["AES256", "aws:kms", "aws:kms:dsse"]),
+    st.none() | st.text(min_size=1, max_size=99),
+) | st.just(NOTHING_ASKED)
 MODES_WITH_TOKEN = st.sampled_from([mode for mode in ModeName if mode is not ModeName.NONE])
 
 
-@given(UPSTREAM_IDS, MODES_WITH_TOKEN, TAGS, st.integers(0, 10**9 - 1))
-def test_round_trip(upstream: str, mode: ModeName, tag: str, version: int) -> None:
+@given(UPSTREAM_IDS, MODES_WITH_TOKEN, TAGS, st.integers(0, 10**9 - 1), ASKED)
+def test_round_trip(upstream: str, mode: ModeName, tag: str, version: int, asked: AskedEncryption) -> None:
     """What is rendered is read back, whatever the upstream's id looks like."""
-    upload_id = UploadId(upstream, mode, tag, version)
+    upload_id = UploadId(upstream, mode, tag, version, asked)
     assert parse_upload_id(upload_id.render()) == upload_id
+    assert re.fullmatch(r"[A-Za-z0-9._-]*", upload_id.render().removeprefix(upstream))
 
 
 @given(UPSTREAM_IDS, MODES_WITH_TOKEN, TAGS, st.integers(0, 9))
@@ -45,6 +61,12 @@ def test_a_nested_id_loses_one_layer_only(upstream: str, mode: ModeName, tag: st
         "x.sg2-c-01234567-1",
         "x.sg1-c-01234567-1 ",
         "x.sg1-c-01234567-1\n",
+        "x.sg1-s3-01234567-0-",
+        "x.sg1-s3-01234567-0-c",
+        "x.sg1-s3-01234567-0-kms-",
+        "x.sg1-s3-01234567-0-kms-a",
+        "x.sg1-s3-01234567-0-kms-Zg==",
+        f"x.sg1-s3-01234567-0-kms-{'a' * 2736}",
     ],
 )
 def test_other_ids_are_the_upstreams_own(text: str) -> None:
@@ -97,3 +119,36 @@ def test_a_clients_customer_key_is_named_by_its_md5_and_does_not_show_it() -> No
     assert re.fullmatch("[0-9a-f]{8}", tag)
     assert tag != customer_tag("DWygnHRtgiJ77HCm+1rvHw==")
     assert parse_upload_id(UploadId("id", ModeName.SSE_C, tag).render()) == UploadId("id", ModeName.SSE_C, tag)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "asked"),
+    [
+        ("", NOTHING_ASKED),
+        (".sg1-kms-01234567-0", NOTHING_ASKED),
+        (".sg1-kms-01234567-0-kms", AskedEncryption("aws:kms")),
+        (".sg1-s3-00000000-0-dsse-a2V5", AskedEncryption("aws:kms:dsse", "key")),
+        (".sg1-cse-01234567-0-s3", AskedEncryption("AES256")),
+        ("-kms", NOTHING_ASKED),
+    ],
+)
+def test_what_a_client_asked_for_goes_with_its_upload(suffix: str, asked: AskedEncryption) -> None:
+    """With what continues it, and with nothing else: listing or giving up an upload is about no encryption."""
+    for method, query, expected in [
+        ("PUT", "partNumber=1&", asked),
+        ("POST", "", asked),
+        ("GET", "", NOTHING_ASKED),
+        ("DELETE", "", NOTHING_ASKED),
+    ]:
+        raw = RawRequest(
+            method, "/bucket/key", f"{query}uploadId=u{suffix}", Headers([("host", "h")]), "https", "unix", "0"
+        )
+        assert asked_for_upload(parse_request(raw, ())) == expected
+
+
+def test_a_key_id_that_no_service_takes_stays_out() -> None:
+    """The id stays short enough for a URL; a policy that looks for the key does not find one."""
+    long = UploadId("u", ModeName.SSE_KMS, asked=AskedEncryption("aws:kms", "k" * 2049)).render()
+    assert parse_upload_id(long).asked == AskedEncryption("aws:kms")
+    longest = UploadId("u", ModeName.SSE_KMS, asked=AskedEncryption("aws:kms", "k" * 2048))
+    assert parse_upload_id(longest.render()) == longest

@@ -8,7 +8,7 @@ from datetime import datetime
 import pytest
 
 from gateway.observe.access_log import AccessLog
-from gateway.policy.authorize import EncryptionSource
+from gateway.policy.default_encryption import EncryptionSource
 from gateway.policy.rules import ModeName
 
 
@@ -28,6 +28,8 @@ class Request:
     error_code: str | None = None
     mode: ModeName = ModeName.SSE_C
     source: EncryptionSource = EncryptionSource.INJECTED
+    policy_effect: str | None = "allow"
+    policy_rule: str | None = "require-kms/OnlyKms"
     bytes_in: int = 5
     bytes_out: int = 0
     upstream_status: int | None = 200
@@ -65,6 +67,8 @@ def test_the_whole_line() -> None:
         "error_code": None,
         "mode": "sse-c",
         "encryption_source": "injected",
+        "policy_effect": "allow",
+        "policy_rule": "require-kms/OnlyKms",
         "bytes_in": 5,
         "bytes_out": 0,
         "duration_seconds": 0.012346,

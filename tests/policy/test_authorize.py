@@ -1,14 +1,25 @@
 """May a request happen, and which encryption does its object get."""
 
+import json
+from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import partial
 
 import pytest
 
 from gateway.errors import S3Error
-from gateway.policy.authorize import CREATES_OBJECT, AuthorizedRequest, EncryptionSource, authorize
+from gateway.modes.upload_id import asked_for_upload
+from gateway.policy.authorize import CREATES_OBJECT, AuthorizedRequest, authorize
+from gateway.policy.default_encryption import EncryptionSource
+from gateway.policy.iam.actions import accesses_of, deletion_accesses
+from gateway.policy.iam.compiled import CompiledPolicies
+from gateway.policy.iam.decision import Effect
+from gateway.policy.iam.document import parse_policy
+from gateway.policy.iam.request_facts import RequestFacts, identity_arn
+from gateway.policy.permission import Judge, Permission, PolicyDenied
 from gateway.policy.rules import EncryptionRule, ModeName
 from gateway.redact import SecretStr
-from gateway.s3.authenticate import AuthSettings, authenticate
+from gateway.s3.authenticate import AuthSettings, VerifiedRequest, authenticate
 from gateway.s3.credentials import Credential, Identity
 from gateway.s3.headers import Headers
 from gateway.s3.operation import Operation
@@ -29,7 +40,11 @@ _KMS = {_SSE: "aws:kms"}
 
 
 def _authorize(
-    method: str, target: str, rules: tuple[EncryptionRule, ...], headers: dict[str, str] | None = None
+    method: str,
+    target: str,
+    rules: tuple[EncryptionRule, ...],
+    headers: dict[str, str] | None = None,
+    policy: Mapping[str, object] | None = None,
 ) -> AuthorizedRequest:
     """Decide on a request that really was signed."""
     path, _, query = target.partition("?")
@@ -37,7 +52,29 @@ def _authorize(
     signed = sign_headers(method, path, query, fields, _CREDENTIAL, "us-east-1", "s3", _NOW, _EMPTY_SHA256)
     raw = RawRequest(method, path, query, signed, "https", "127.0.0.1", "0123456789ABCDEF")
     identities = {_CREDENTIAL.access_key_id: Identity("tester", _CREDENTIAL)}
-    return authorize(authenticate(parse_request(raw, ()), identities, _NOW, AuthSettings()), rules)
+    verified = authenticate(parse_request(raw, ()), identities, _NOW, AuthSettings())
+    return authorize(verified, rules, judge=None if policy is None else _judge(verified, policy))
+
+
+def _judge(verified: VerifiedRequest, statement: Mapping[str, object]) -> Judge:
+    """One policy with one statement, about everybody and every object."""
+    written = {"Sid": "Said", "Principal": "*", "Action": "s3:*", "Resource": "*", **statement}
+    document = json.dumps({"Version": "2012-10-17", "Statement": written})
+    request = verified.request
+    return Judge(
+        facts=RequestFacts(
+            verified,
+            now=_NOW,
+            tls_version="TLSv1.3",
+            principal=identity_arn("000000000000", "tester"),
+            asked=asked_for_upload(request),
+        ),
+        accesses=accesses_of(request),
+        policies=CompiledPolicies((parse_policy(document, "policy"),)),
+        bucket_policies={},
+        default=Effect.ALLOW,
+        deletion=partial(deletion_accesses, request),
+    )
 
 
 def _rule(mode: ModeName, *, enforce: bool = False, prefixes: tuple[str, ...] = ()) -> EncryptionRule:
@@ -157,3 +194,132 @@ def test_what_creates_an_object_is_every_operation_that_may_choose_its_encryptio
     choosing = {operation for operation in Operation if "S" in operation.info.sse}
     # A form becomes a PutObject first; a session is of directory buckets, which are refused.
     assert choosing - {Operation.POST_OBJECT, Operation.CREATE_SESSION} == CREATES_OBJECT
+
+
+_TAGGED = EncryptionRule("tagged", ("bucket",), (), ModeName.SSE_KMS, kms_key_arn="k", tags=(("class", "secret"),))
+_TYPED = EncryptionRule("typed", ("bucket",), (), ModeName.DSSE_KMS, kms_key_arn="k", content_types=("image/*",))
+_OTHERS = EncryptionRule("others", ("bucket",), (), ModeName.NONE, identities=("somebody else",))
+_TESTERS = EncryptionRule("testers", ("bucket",), (), ModeName.CSE, wrapping_key="w", identities=("tester",))
+_COPY = {"x-amz-copy-source": "bucket/other"}
+
+
+@pytest.mark.parametrize(
+    ("method", "target", "rules", "headers", "rule"),
+    [
+        ("PUT", "/bucket/key", (_OTHERS, _TESTERS, _S3), {}, "testers"),
+        ("PUT", "/bucket/key", (_OTHERS, _S3), {}, _S3.name),
+        ("PUT", "/bucket/key", (_TAGGED, _S3), {"x-amz-tagging": "class=secret&x=y"}, "tagged"),
+        ("PUT", "/bucket/key", (_TAGGED, _S3), {"x-amz-tagging": "class=open"}, _S3.name),
+        ("PUT", "/bucket/key", (_TAGGED, _S3), {}, _S3.name),
+        ("PUT", "/bucket/key?x-amz-tagging=class%3Dsecret", (_TAGGED, _S3), {}, "tagged"),
+        ("PUT", "/bucket/key", (_TYPED, _S3), {"content-type": "IMAGE/png; q=1"}, "typed"),
+        ("PUT", "/bucket/key", (_TYPED, _S3), {"content-type": "text/html"}, _S3.name),
+        ("PUT", "/bucket/key", (_TYPED, _S3), {}, _S3.name),
+        ("POST", "/bucket/key?uploads", (_TYPED, _S3), {"content-type": "image/png"}, "typed"),
+        ("POST", "/bucket/key?uploads", (_TAGGED, _S3), {"x-amz-tagging": "class=secret"}, "tagged"),
+        ("PUT", "/bucket/key", (_TESTERS, _TAGGED, _S3), _COPY, "testers"),
+        (
+            "PUT",
+            "/bucket/key",
+            (_TAGGED, _S3),
+            _COPY | {"x-amz-tagging-directive": "REPLACE", "x-amz-tagging": "class=secret"},
+            "tagged",
+        ),
+        (
+            "PUT",
+            "/bucket/key",
+            (_TYPED, _S3),
+            _COPY | {"x-amz-metadata-directive": "replace", "content-type": "image/x"},
+            "typed",
+        ),
+    ],
+)  # fmt: skip
+def test_conditions_of_rules(
+    method: str, target: str, rules: tuple[EncryptionRule, ...], headers: dict[str, str], rule: str
+) -> None:
+    decided = _authorize(method, target, rules, headers)
+    assert decided.rule is not None
+    assert decided.rule.name == rule
+
+
+@pytest.mark.parametrize(
+    ("rules", "headers", "code"),
+    [
+        ((_TAGGED, _S3), _COPY, "InvalidRequest"),
+        ((_TAGGED, _S3), _COPY | {"x-amz-tagging": "class=open"}, "InvalidRequest"),
+        ((_TYPED, _S3), _COPY | {"content-type": "text/html", "x-amz-tagging-directive": "REPLACE"}, "InvalidRequest"),
+        ((_TAGGED, _S3), _COPY | {"x-amz-tagging-directive": "OTHER"}, "InvalidArgument"),
+        ((_TAGGED, _S3), {"x-amz-tagging": "class=open&class=secret"}, "InvalidArgument"),
+    ],
+)
+def test_what_could_be_under_two_rules_is_refused(
+    rules: tuple[EncryptionRule, ...], headers: dict[str, str], code: str
+) -> None:
+    """A copy takes tags and content type from its source, which may fall under the stricter rule."""
+    with pytest.raises(S3Error) as caught:
+        _authorize("PUT", "/bucket/key", rules, headers)
+    assert caught.value.code == code
+
+
+def test_uploads_go_on_under_every_rule_that_they_may_have_begun_with() -> None:
+    decided = _authorize("PUT", "/bucket/key?partNumber=1&uploadId=x", (_OTHERS, _TAGGED, _S3))
+    assert [rule.name for rule in decided.possible] == ["tagged", _S3.name]
+
+
+_DENY_WITHOUT_KMS = {
+    "Effect": "Deny",
+    "Action": "s3:PutObject",
+    "Condition": {"StringNotEquals": {f"s3:{_SSE}": "aws:kms"}},
+}
+_ENFORCED = EncryptionRule("strict", ("bucket",), (), ModeName.SSE_KMS, enforce=True, kms_key_arn="k")
+
+
+@pytest.mark.parametrize(
+    ("method", "target", "headers"),
+    [
+        ("PUT", "/bucket/key", {}),
+        ("PUT", "/bucket/key", {_SSE: "AES256"}),
+        ("PUT", "/bucket/key", _CUSTOMER),
+        ("POST", "/bucket/key?uploads", {}),
+        ("PUT", "/bucket/key", _COPY),
+        ("PUT", f"/bucket/key?{_SSE}=AES256", {}),
+    ],
+)
+def test_policies_see_the_request_before_any_rule_changes_it(method: str, target: str, headers: dict[str, str]) -> None:
+    """The rule would encrypt with KMS, as the policy demands of the client: it is refused all the same, as S3 does."""
+    assert _authorize(method, target, (_ENFORCED,), headers).mode is ModeName.SSE_KMS
+    with pytest.raises(PolicyDenied) as caught:
+        _authorize(method, target, (_ENFORCED,), headers, _DENY_WITHOUT_KMS)
+    assert caught.value.permission == Permission(Effect.DENY, "policy/Said", "policy/Said")
+
+
+@pytest.mark.parametrize(
+    ("target", "headers"), [("/bucket/key", _KMS), (f"/bucket/key?{_SSE}=aws%3Akms", {}), ("/bucket/key", _COPY | _KMS)]
+)
+def test_what_a_policy_lets_through_gets_its_rule(target: str, headers: dict[str, str]) -> None:
+    decided = _authorize("PUT", target, (_ENFORCED,), headers, _DENY_WITHOUT_KMS)
+    assert decided.source is EncryptionSource.OVERRIDDEN
+    assert decided.permission == Permission(Effect.ALLOW)
+    assert decided.judge is not None
+
+
+@pytest.mark.parametrize(
+    ("method", "target", "headers"),
+    [
+        ("PUT", "/bucket?encryption", {}),
+        ("DELETE", "/bucket?policy", {}),
+        ("PUT", "/bucket/key?encryption", {}),
+        ("PUT", "/bucket/key?acl", {}),
+        ("PUT", "/bucket/key", {"x-amz-acl": "public-read"}),
+    ],
+)
+def test_gated_operations_need_a_statement_that_allows_them(method: str, target: str, headers: dict[str, str]) -> None:
+    rules = (_ENFORCED, EncryptionRule("rest", ("*",), (), ModeName.NONE))
+    for policy in (None, _DENY_WITHOUT_KMS | {"Action": "s3:GetObject"}):
+        with pytest.raises(PolicyDenied, match="a policy has to allow it") as caught:
+            _authorize(method, target, rules, headers, policy)
+        assert caught.value.permission.rule == "encryption rule strict"
+    assert _authorize(method, target, rules, headers, {"Effect": "Allow"}).permission.rule == "policy/Said"
+    assert _authorize(method, target.replace("bucket", "other"), rules, headers).permission == Permission(Effect.ALLOW)
+    with pytest.raises(PolicyDenied, match="statement 'Said'"):
+        _authorize(method, target, rules, headers, {"Effect": "Deny"})

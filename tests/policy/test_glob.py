@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.policy.glob import MAXIMUM_GLOB_LENGTH, Glob
+from gateway.policy.glob import MAXIMUM_GLOB_LENGTH, Glob, PieceGlob
 
 
 @pytest.mark.parametrize(
@@ -67,6 +67,30 @@ def test_glob_with_many_stars_stays_cheap() -> None:
     glob = Glob("*a" * 500 + "*b")
     assert not glob.matches("a" * 1024)
     assert not glob.matches_start("a" * 1024)
+
+
+@pytest.mark.timeout(5)
+def test_glob_with_many_marks_stays_cheap() -> None:
+    """Each place of the text is tried at most once for each character of the glob."""
+    glob = Glob("*" + "?" * 300 + "a?" * 300 + "b*")
+    assert not glob.matches("a" * 10_000)
+    assert glob.matches("x" * 301 + "a/" * 300 + "b")
+
+
+@pytest.mark.parametrize(
+    ("pieces", "text", "expected"),
+    [
+        ((("a*c",),), "a*c", True),
+        ((("a*c",),), "abc", False),
+        ((("a?", "c"),), "a?bc", True),
+        ((("a?", "c"),), "axbc", False),
+        ((("",), ("*", "?"), ("",)), "x*y?z", True),
+        ((("",), ("*", "?"), ("",)), "x*?z", False),
+    ],
+)
+def test_pieces_are_literal(pieces: tuple[tuple[str, ...], ...], text: str, expected: bool) -> None:
+    """Inside of pieces, stars and question marks are only themselves."""
+    assert PieceGlob(pieces).matches(text) is expected
 
 
 def test_glob_length_is_bounded() -> None:

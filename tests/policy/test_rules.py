@@ -1,8 +1,10 @@
-"""Rules: the first match wins."""
+"""Rules: which objects they are about, and what they are made of."""
+
+from typing import Any
 
 import pytest
 
-from gateway.policy.rules import EncryptionRule, ModeName, first_match
+from gateway.policy.rules import EncryptionRule, ModeName, ObjectTraits
 
 
 def _rule(name: str, buckets: tuple[str, ...], prefixes: tuple[str, ...] = ()) -> EncryptionRule:
@@ -16,22 +18,62 @@ RULES = (
 )
 
 
+_CONDITIONS = EncryptionRule(
+    "conditions",
+    ("*",),
+    (),
+    ModeName.SSE_S3,
+    identities=("ann", "bob"),
+    tags=(("class", "secret*"), ("team", "?")),
+    content_types=("Image/*", "text/plain"),
+)
+_TAGS = {"class": "secret-1", "team": "a", "more": ""}
+
+
 @pytest.mark.parametrize(
-    ("bucket", "object_key", "expected"),
+    ("traits", "accepted"),
     [
-        ("logs", "secret/a", "secret logs"),
-        ("eu-logs", "x/private-1/a", "secret logs"),
-        ("eu-logs", "x/private-12/a", "logs"),
-        ("logs", "secret", "logs"),
-        ("data", "images/", "images"),
-        ("data", "image", None),
-        ("other", "images/a", None),
+        (ObjectTraits("ann", _TAGS, "image/png"), True),
+        (ObjectTraits("bob", _TAGS, "text/plain"), True),
+        (ObjectTraits("", _TAGS, "image/png"), False),
+        (ObjectTraits("an", _TAGS, "image/png"), False),
+        (ObjectTraits("ann", _TAGS | {"team": "ab"}, "image/png"), False),
+        (ObjectTraits("ann", {"class": "secret"}, "image/png"), False),
+        (ObjectTraits("ann", {}, "image/png"), False),
+        (ObjectTraits("ann", _TAGS, "text/plain2"), False),
+        (ObjectTraits("ann", _TAGS, "text/html"), False),
+        (ObjectTraits(), None),
+        (ObjectTraits("ann"), None),
+        (ObjectTraits("ann", _TAGS), None),
+        (ObjectTraits(None, _TAGS, "image/png"), None),
+        (ObjectTraits("eve"), False),
+        (ObjectTraits(None, {}), False),
+        (ObjectTraits(None, None, "text/html"), False),
     ],
 )
-def test_first_match(bucket: str, object_key: str, expected: str | None) -> None:
-    """The first rule in order whose bucket and prefix fit; none fits: None."""
-    found = first_match(RULES, bucket, object_key)
-    assert (found.name if found else None) == expected
+def test_accepts(traits: ObjectTraits, accepted: bool | None) -> None:
+    """All conditions have to hold; one that surely does not settles it, one that is not known leaves it open."""
+    assert _CONDITIONS.accepts(traits) is accepted
+
+
+def test_a_rule_without_conditions_accepts_everything() -> None:
+    assert RULES[0].accepts(ObjectTraits()) is True
+    assert not RULES[0].is_conditional
+    assert _CONDITIONS.is_conditional
+
+
+@pytest.mark.parametrize(
+    ("options", "binds"),
+    [
+        ({}, False),
+        ({"enforce": True}, True),
+        ({"refuse_others": True}, True),
+        ({"allowed_kms_keys": ("key",)}, True),
+    ],
+    ids=str,
+)
+def test_binds_clients(options: dict[str, Any], binds: bool) -> None:
+    assert EncryptionRule("r", ("*",), (), ModeName.SSE_S3, **options).binds_clients is binds
 
 
 def test_matches_bucket_ignores_prefixes() -> None:

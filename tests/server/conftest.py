@@ -43,6 +43,8 @@ class Backend:
         self.connections: list[ConnectionInfo] = []
         self.errors: list[BaseException] = []
         self.closed = False
+        self.reloads = 0
+        self.looks = 0
 
     async def handle(self, request: web.BaseRequest, connection: ConnectionInfo) -> web.StreamResponse:
         self.connections.append(connection)
@@ -100,6 +102,12 @@ class FakeGateway:
 
     async def start(self) -> None:
         """Nothing to open."""
+
+    def reload(self) -> None:
+        self.handler.reloads += 1
+
+    def reload_changed(self) -> None:
+        self.handler.looks += 1
 
     async def close(self) -> None:
         self.handler.closed = True
@@ -287,6 +295,7 @@ def start() -> Iterator[Start]:
         probes: Mapping[str, Callable[[], Awaitable[None]]] | None = None,
         drain_seconds: float = 5.0,
         certificate_check_seconds: float = 0.05,
+        policy_check_seconds: float = 60.0,
     ) -> Running:
         settings = ServerSettings(
             listeners=listeners or (PLAIN,),
@@ -294,6 +303,7 @@ def start() -> Iterator[Start]:
             admin=AdminSettings(cache_seconds=0.2, probe_seconds=0.5),
             drain_seconds=drain_seconds,
             certificate_check_seconds=certificate_check_seconds,
+            policy_check_seconds=policy_check_seconds,
         )
         running = Running(settings, probes or {})
         started.append(running)

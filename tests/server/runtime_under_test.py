@@ -38,6 +38,12 @@ class TinyGateway:
         if (self._control / "vault_down_at_start").exists():
             raise KeyUnavailable("the vault is down")
 
+    def reload(self) -> None:
+        (self._control / f"reloaded-{os.getpid()}").touch()
+
+    def reload_changed(self) -> None:
+        (self._control / f"looked-{os.getpid()}").touch()
+
     async def close(self) -> None:
         (self._control / f"closed-{os.getpid()}").touch()
 

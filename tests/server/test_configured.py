@@ -11,8 +11,9 @@ from gateway.config.model import Config
 from gateway.errors import ConfigError
 from gateway.redact import SecretStr
 from gateway.server.addresses import TcpAddress, UnixAddress
-from gateway.server.configured import server_settings
+from gateway.server.configured import bucket_policy_settings, server_settings
 from gateway.server.listeners import BalancerListener, HttpsListener, LoopbackListener, RefusingListener
+from gateway.server.policies.buckets import BucketPolicySettings
 from gateway.server.runtime import ServerSettings
 
 EXAMPLE = Path(__file__).parents[2] / "config" / "sealgate.example.yaml"
@@ -82,12 +83,14 @@ def test_process(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
             "admin": config.admin.model_copy(update={"address": "127.0.0.2", "port": 9, "probe_timeout_seconds": 0.5}),
             "log": config.log.model_copy(update={"level": "error", "format": "console"}),
             "listeners": config.listeners.model_copy(update={"certificate_check_seconds": 29.0}),
+            "authorization": config.authorization.model_copy(update={"check_seconds": 30.0}),
         }
     )
     settings = server_settings(changed)
     assert settings.workers == 3
     assert settings.drain_seconds == 28.0
     assert settings.certificate_check_seconds == 29.0
+    assert settings.policy_check_seconds == 30.0
     assert (settings.log.level, settings.log.form) == ("error", "console")
     assert settings.admin is not None
     assert (settings.admin.host, settings.admin.port, settings.admin.probe_seconds) == ("127.0.0.2", 9, 0.5)
@@ -102,3 +105,18 @@ def test_defaults_are_those_of_the_server_room() -> None:
     config = load_config(EXAMPLE.parent / "profiles" / "sidecar.yaml")
     settings = server_settings(config)
     assert settings == ServerSettings(settings.listeners, admin=AdminSettings())
+
+
+def test_bucket_policies(config: Config) -> None:
+    """Every option reaches the settings under its own name."""
+    options = {
+        "refresh_seconds": 11.0,
+        "maximum_age_seconds": 12.0,
+        "allow_when_unavailable": True,
+        "maximum_buckets": 13,
+    }
+    policies = config.authorization.bucket_policies.model_copy(update=options)
+    changed = config.model_copy(
+        update={"authorization": config.authorization.model_copy(update={"bucket_policies": policies})}
+    )
+    assert bucket_policy_settings(changed) == BucketPolicySettings(11.0, 12.0, True, 13)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.policy.authorize import EncryptionSource
+from gateway.policy.default_encryption import EncryptionSource
 from gateway.policy.rules import ModeName
 from gateway.s3.operation import Operation
 from gateway.server.copy_knowledge import CopyKnowledge

@@ -310,6 +310,14 @@ def test_a_unix_socket_is_shared_and_removed(serve: Serve, tmp_path: Path, worke
     assert not path.exists()
 
 
+@pytest.mark.parametrize("workers", [1, 2])
+def test_sighup_reaches_the_data_path_of_every_worker(serve: Serve, workers: int) -> None:
+    served = serve(workers).wait_until_ready()
+    served.process.send_signal(signal.SIGHUP)
+    eventually(lambda: len(list(served.control.glob("reloaded-*"))) == workers)
+    assert served.end() == 0
+
+
 def test_sighup_renews_the_certificate_of_every_worker(
     serve: Serve, tls_authority: CertificateAuthority, trusting: ssl.SSLContext
 ) -> None:

@@ -14,7 +14,8 @@ from gateway.crypto.sealed.marker import MARKER
 from gateway.crypto.sealed.message import MessageHead
 from gateway.errors import IntegrityError
 from gateway.modes.registry import mode_shown_by
-from gateway.policy.rules import ModeName, first_match
+from gateway.policy.choice import stored_rule
+from gateway.policy.rules import ModeName
 from gateway.s3.copy_source import CopySource
 from gateway.s3.encryption_headers import SSE_KMS_KEY_ID
 from gateway.s3.headers import Headers
@@ -76,6 +77,11 @@ class Protected:
         return self.headers.get("etag") or ""
 
     @property
+    def protection(self) -> str:
+        """What protects it, in words."""
+        return ", ".join(str(guard) for guard in sorted(self.guards))
+
+    @property
     def sealed(self) -> bool:
         """Whether it is sealed."""
         return MARKER in self.headers
@@ -116,7 +122,7 @@ class Examiner:
             GatewayError: a key is not available, or the store gave no answer.
         """
         services = self._gateway.services
-        rule = first_match(services.rules, place.bucket, place.object_key)
+        rule = stored_rule(services.rules, place.bucket, place.object_key)
         status = 0
         async for attempt in services.key_ring.attempts(rule, place.bucket, place.object_key, None):
             stored = _stored(place, attempt)

@@ -1,20 +1,19 @@
-"""One run of ``sealgate rewrap``: every object below a prefix, looked at and rewritten where that is needed."""
+"""Every object below a prefix, looked at, and rewritten where that is needed and wanted."""
 
 import asyncio
-from collections import Counter
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
-from enum import StrEnum
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
 from typing import Final
 
-from gateway.cli.rotation.listed import Listed, listed_objects
+from gateway.cli.rotation.listed import Listed
+from gateway.cli.rotation.outcome import Looked, Result, Tally
 from gateway.cli.rotation.pace import Pace
 from gateway.cli.rotation.protection import Examiner, Gone, Protected
 from gateway.cli.rotation.rewriting import Changed, Content, Rewriter
 from gateway.cli.rotation.state import State
-from gateway.cli.rotation.targets import Target, Targets
+from gateway.cli.rotation.targets import Target, Targets, customer_key_names
 from gateway.cli.rotation.working import work_through
-from gateway.cli.stored.s3_source import S3Location
+from gateway.config.model import Config
 from gateway.errors import ConfigError, GatewayError
 from gateway.server.private_gateway import PrivateGateway
 from gateway.server.sealed.stored import ObjectChanged
@@ -26,57 +25,6 @@ _REFUSED: Final = (
     "the store says that the object is another one by now, and it is not: where it says so of every object, stop the "
     "writers and use --without-if-match"
 )
-
-
-class Result(StrEnum):
-    """What became of an object."""
-
-    #: It has its encryption now, and was read back.
-    REENCRYPTED = "reencrypted"
-    #: It had its encryption before.
-    SKIPPED = "skipped"
-    #: The same, by the state file: it was not looked at.
-    KNOWN = "known"
-    #: A client wrote or deleted it meanwhile; what it is now is right.
-    CHANGED = "changed_meanwhile"
-    #: Only a client has the key that it is encrypted with.
-    FOREIGN = "clients_own_key"
-    #: It would be rewritten.
-    PLANNED = "planned"
-    #: It does not have its encryption.
-    FAILED = "failed"
-
-
-@dataclass(frozen=True, slots=True)
-class Trouble:
-    """An object that does not have its encryption."""
-
-    object_key: str
-    message: str
-
-    def as_dict(self) -> dict[str, str]:
-        """Plain values."""
-        return asdict(self)
-
-
-@dataclass(slots=True)
-class Tally:
-    """What was done so far.
-
-    Attributes:
-        results: how many objects had each result.
-        reencrypted_bytes: stored bytes of the objects that were written anew, as they were before.
-        changes: how many objects went from what to what.
-    """
-
-    results: Counter[Result] = field(default_factory=Counter)
-    reencrypted_bytes: int = 0
-    changes: Counter[str] = field(default_factory=Counter)
-
-    def as_dict(self) -> dict[str, object]:
-        """Plain values."""
-        counts = {result.value: self.results[result] for result in Result}
-        return {**counts, "reencrypted_bytes": self.reencrypted_bytes, "changes": dict(sorted(self.changes.items()))}
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +43,21 @@ class Settings:
 
 
 @dataclass(frozen=True, slots=True)
+class Limits:
+    """How fast, and under which condition.
+
+    Attributes:
+        objects_per_second: most objects begun in a second; None for no limit.
+        bytes_per_second: most bytes read for copies in a second; None for no limit.
+        unconditional: go on with a store that does not evaluate If-Match.
+    """
+
+    objects_per_second: float | None = None
+    bytes_per_second: float | None = None
+    unconditional: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Tools:
     """What a run works with."""
 
@@ -106,6 +69,13 @@ class Tools:
     state: State
 
 
+def tools_for(config: Config, gateway: PrivateGateway, limits: Limits, state: State) -> Tools:
+    """What a run over the objects of this configuration works with."""
+    examiner = Examiner(gateway, customer_key_names(config, gateway))
+    rewriter = Rewriter(gateway, Pace(limits.bytes_per_second), unconditional=limits.unconditional)
+    return Tools(gateway, examiner, Targets(gateway, examiner), rewriter, Pace(limits.objects_per_second), state)
+
+
 class Run:
     """One run.
 
@@ -113,43 +83,41 @@ class Run:
         tools: what it works with.
         settings: how.
         tally: counted up.
-        looked_at: called after each object, with what went wrong with it.
+        looked_at: called after each object.
     """
 
-    def __init__(
-        self, tools: Tools, settings: Settings, tally: Tally, looked_at: Callable[[Trouble | None], None]
-    ) -> None:
+    def __init__(self, tools: Tools, settings: Settings, tally: Tally, looked_at: Callable[[Looked], None]) -> None:
         self._tools = tools
         self._settings = settings
         self._tally = tally
         self._looked_at = looked_at
 
-    async def work(self, location: S3Location, stop: asyncio.Event) -> None:
-        """Work through everything below a prefix.
+    async def work(self, items: AsyncIterator[Listed], stop: asyncio.Event) -> None:
+        """Work through objects.
 
         Args:
-            location: bucket and prefix.
+            items: the objects; versions of them in a dry run only.
             stop: when set, the objects under way are finished and no others begun.
 
         Raises:
             SourceUnavailable: the objects can not be listed, or not to the end.
             ConfigError: the store lacks what is needed.
         """
-        objects = listed_objects(self._tools.gateway.ask_store, location)
-        await work_through(objects, self._object, self._settings.concurrency, stop)
+        await work_through(items, self._object, self._settings.concurrency, stop)
 
     async def _object(self, listed: Listed) -> None:
-        trouble = None
+        looked = Looked(listed)
         try:
-            result = await self._result(listed)
+            looked.result = await self._result(looked)
         except ConfigError:
             raise
         except GatewayError as error:
-            result, trouble = Result.FAILED, Trouble(listed.place.object_key, str(error))
-        self._tally.results[result] += 1
-        self._looked_at(trouble)
+            looked.message = str(error)
+        self._tally.add(looked)
+        self._looked_at(looked)
 
-    async def _result(self, listed: Listed) -> Result:
+    async def _result(self, looked: Looked) -> Result:
+        listed = looked.listed
         target = await self._tools.targets.of(listed.place)
         if self._tools.state.is_done(listed, target.guard):
             return Result.KNOWN
@@ -163,13 +131,14 @@ class Run:
                 if await self._tools.targets.is_met(found, target):
                     self._tools.state.note(found, target.guard)
                     return Result.SKIPPED if changed is None else Result.CHANGED
+                looked.found, looked.target = found, target
                 if changed is not None and found.etag == etag:
                     raise GatewayError(_REFUSED)
                 etag = found.etag
                 if found.foreign:
                     return Result.FOREIGN
+                target.require_certain()
                 if self._settings.dry_run:
-                    self._count(found, target)
                     return Result.PLANNED
                 await self._rewritten(found, target)
                 return Result.REENCRYPTED
@@ -192,7 +161,6 @@ class Run:
             raise Changed("it is encrypted in another way again")
         if before is not None:
             await self._compare(before, after)
-        self._count(found, target)
         self._tools.state.note(after, target.guard)
 
     async def _compare(self, before: Content, after: Protected) -> None:
@@ -200,8 +168,3 @@ class Run:
             now = await self._tools.examiner.examine(after.place)
             if now.etag == after.etag:
                 raise GatewayError("what is read back is not what was there before")
-
-    def _count(self, found: Protected, target: Target) -> None:
-        before = ", ".join(str(guard) for guard in sorted(found.guards))
-        self._tally.changes[f"{before} -> {target.guard}"] += 1
-        self._tally.reencrypted_bytes += found.stored_bytes

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 _NUMBERS = (int, float)
@@ -17,12 +17,19 @@ _NUMBERS = (int, float)
 def progress(text: Callable[[], str]) -> Iterator[Callable[[], None]]:
     """Shows a text on the standard error whenever the function that this gives is called, if a person is looking."""
     console = Console(stderr=True)
-    columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn())
+    # How many objects there are is known when the last of them was listed: the bar moves to and fro.
+    columns = (SpinnerColumn(), BarColumn(20), TextColumn("{task.description}", markup=False), TimeElapsedColumn())
     with Progress(
         *columns, console=console, disable=not console.is_terminal, transient=True, redirect_stdout=sys.stdout.isatty()
     ) as shown:
         task = shown.add_task("listing", total=None)
         yield lambda: shown.update(task, description=text())
+
+
+def print_line(line: str) -> None:
+    """Print a line above whatever progress is shown on the same terminal, which typer's own function writes into."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
 
 
 def print_table(columns: Iterable[str], rows: Iterable[Mapping[str, object]]) -> None:

@@ -72,6 +72,18 @@ def s3_location(text: str) -> S3Location | None:
     return S3Location(found[1], found[2] or "")
 
 
+def s3_prefix(text: str) -> S3Location:
+    """The bucket and prefix that ``s3://bucket/prefix`` names.
+
+    Raises:
+        SourceUnavailable: it names none.
+    """
+    location = s3_location(text)
+    if location is None:
+        raise SourceUnavailable("s3://BUCKET/PREFIX is needed")
+    return location
+
+
 def s3_client(endpoint_url: str | None, connections: int = 4) -> S3Client:
     """A client with the credentials, region and CA bundle that boto3 finds.
 

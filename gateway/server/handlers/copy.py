@@ -10,7 +10,8 @@ from aiohttp import web
 
 from gateway.modes.plan import Plan, plan
 from gateway.modes.upload_id import upload_id_of
-from gateway.policy.rules import ModeName, first_match
+from gateway.policy.choice import stored_rule
+from gateway.policy.rules import ModeName
 from gateway.s3.copy_source import CopySource, parse_copy_source
 from gateway.s3.xml import element_text, parse_error
 from gateway.server.handlers.call import Call, is_success
@@ -137,7 +138,7 @@ def _leaves_encryption(call: Call, source: Source, planned: Plan) -> bool:
     MinIO answers such a copy with success, keeps parts of the source's encryption with it, and can not read it any
     more.
     """
-    rule = first_match(call.services.rules, source.place.bucket, source.place.object_key)
+    rule = stored_rule(call.services.rules, source.place.bucket, source.place.object_key)
     return planned.mode is ModeName.NONE and rule is not None and rule.mode is not ModeName.NONE
 
 

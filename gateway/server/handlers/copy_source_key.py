@@ -5,7 +5,7 @@ leave garbage behind. A key that the client sent is asked about as well.
 """
 
 from gateway.errors import S3Error
-from gateway.policy.rules import first_match
+from gateway.policy.choice import stored_rule
 from gateway.s3.copy_source import CopySource
 from gateway.s3.encryption_headers import SSE_C_ALGORITHM, CustomerKeyHeaders
 from gateway.s3.headers import Headers
@@ -35,10 +35,10 @@ async def find_source_key(call: Call, source: CopySource) -> CustomerKeyHeaders 
     if client is None and not services.key_ring.may_hold(source.bucket, source.object_key):
         return None
     client_refused = False
-    rule = first_match(services.rules, source.bucket, source.object_key)
+    rule = stored_rule(services.rules, source.bucket, source.object_key)
     async for attempt in services.key_ring.attempts(rule, source.bucket, source.object_key, client):
         call.exchange.key_attempts += 1
-        async with call.send_request(_head(source, attempt)) as answer:
+        async with call.send_request(source_head(source, attempt)) as answer:
             if may_want_another_key(answer.status, keyed=attempt.customer is not None):
                 client_refused |= answer.status == _FORBIDDEN and attempt.customer is client
                 continue
@@ -53,7 +53,8 @@ async def find_source_key(call: Call, source: CopySource) -> CustomerKeyHeaders 
     return client
 
 
-def _head(source: CopySource, attempt: KeyAttempt) -> UpstreamRequest:
+def source_head(source: CopySource, attempt: KeyAttempt) -> UpstreamRequest:
+    """The question for the source of a copy, in one of the ways that it may be stored."""
     version = () if source.version_id is None else (("versionId", source.version_id),)
     return UpstreamRequest(
         operation=Operation.HEAD_OBJECT,

@@ -11,6 +11,7 @@ from gateway.server.handlers.forward import forward
 from gateway.server.handlers.multipart import about_upload, complete_upload, create_upload, upload_part
 from gateway.server.handlers.read import read_object
 from gateway.server.handlers.remove import remove_object, remove_objects
+from gateway.server.handlers.restore import restore_object
 from gateway.server.handlers.write import put_object
 from gateway.server.sealed.listing import list_objects
 from gateway.server.sealed.unreadable import refuse_on_ciphertext
@@ -31,6 +32,7 @@ _HANDLERS: Mapping[Operation, Handler] = {
     Operation.COMPLETE_MULTIPART_UPLOAD: complete_upload,
     Operation.ABORT_MULTIPART_UPLOAD: about_upload,
     Operation.LIST_PARTS: about_upload,
+    Operation.RESTORE_OBJECT: restore_object,
     Operation.LIST_OBJECTS: list_objects,
     Operation.LIST_OBJECTS_V2: list_objects,
     Operation.LIST_OBJECT_VERSIONS: list_objects,

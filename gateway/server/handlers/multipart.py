@@ -3,6 +3,8 @@
 The gateway keeps no state between two requests of an upload; see ``modes/upload_id.py``.
 """
 
+from dataclasses import replace
+
 from aiohttp import web
 
 from gateway.errors import S3Error, UpstreamUnavailable
@@ -16,7 +18,8 @@ from gateway.modes.upload_id import (
     upload_id_of,
     with_upstream_upload_id,
 )
-from gateway.policy.rules import ModeName
+from gateway.policy.rules import KMS_MODES, EncryptionRule, ModeName
+from gateway.s3.asked_encryption import CONTINUES_UPLOAD, asked_encryption
 from gateway.s3.encryption_headers import COPY_SOURCE_CUSTOMER_HEADERS, SSE_C_KEY_MD5, SSE_KMS_KEY_ID
 from gateway.s3.forwarding import encryption_headers_of
 from gateway.s3.headers import Headers
@@ -45,7 +48,6 @@ from gateway.upstream.request import UpstreamRequest
 from gateway.upstream.response import UpstreamResponse
 
 _PARTS = frozenset({Operation.UPLOAD_PART, Operation.UPLOAD_PART_COPY})
-_CONTINUES_UPLOAD = _PARTS | {Operation.COMPLETE_MULTIPART_UPLOAD}
 
 
 async def create_upload(call: Call) -> web.StreamResponse:
@@ -74,7 +76,9 @@ async def create_upload(call: Call) -> web.StreamResponse:
         if not silent and not planned.proven_by(answer.headers):
             await _abort(call, upstream_id)
             require_proof(call, planned.mode, proven=False)
-        body = replace_text(body, {"UploadId": _shown_id(upstream_id, planned, object_key).render()})
+        asked = asked_encryption(call.authorized.requested)
+        shown = replace(_shown_id(upstream_id, planned, object_key), asked=asked)
+        body = replace_text(body, {"UploadId": shown.render()})
         return buffered(call.http, call.exchange, answer.status, answer.headers, body)
 
 
@@ -165,21 +169,31 @@ def refuse_foreign_upload(call: Call) -> None:
     The id of one that did says what its parts have to prove. A bare id was begun directly at the server, or was read
     from ListMultipartUploads; nothing shows how it is encrypted, and some servers store a part under any key that
     comes. A rule that is enforced, or whose objects are sealed, goes on with its own encryption only: whoever writes
-    another one into an id gets no further.
+    another one into an id gets no further. Tags and content type were told when the upload began, so it may be under
+    any rule that asks for them.
 
     Raises:
         S3Error: NoSuchUpload.
     """
-    rule = call.authorized.rule
-    if call.request.operation not in _CONTINUES_UPLOAD or rule is None or rule.mode is ModeName.NONE:
+    possible = call.authorized.possible
+    if call.request.operation not in CONTINUES_UPLOAD or not possible:
         return
     mode = upload_id_of(call.request.query).mode
-    if mode is ModeName.NONE or (mode is not rule.mode and (rule.enforce or rule.mode is ModeName.CSE)):
+    if not any(_goes_on(rule, mode) for rule in possible):
         raise S3Error(
             "NoSuchUpload",
             "The specified upload does not exist under this id. Use the upload id that the gateway returned for "
             "CreateMultipartUpload: it names the encryption that the upload began with.",
         )
+
+
+def _goes_on(rule: EncryptionRule, mode: ModeName) -> bool:
+    """Whether an upload that began with ``mode`` may be under a rule."""
+    if rule.mode is ModeName.NONE or mode is rule.mode:
+        return True
+    if mode is ModeName.NONE or rule.enforce or rule.mode is ModeName.CSE:
+        return False
+    return not rule.refuse_others or (bool(rule.allowed_kms_keys) and mode in KMS_MODES)
 
 
 def _require_clients_key(call: Call, upload_id: UploadId) -> None:

@@ -7,11 +7,11 @@ policy is verified.
 from aiohttp import web
 
 from gateway.errors import S3Error
-from gateway.policy.authorize import authorize
 from gateway.s3.form import MultipartFormParser
 from gateway.s3.post_object import PostUpload, put_object_from_form
 from gateway.s3.request import S3Request
 from gateway.s3.xml import render_post_response
+from gateway.server.authorization import authorize_request
 from gateway.server.client_body import accept_body
 from gateway.server.exchange import Exchange
 from gateway.server.form_body import FormBody
@@ -49,8 +49,7 @@ async def post_object(
     exchange.note_verified(upload.verified)
     exchange.note_request(upload.verified.request)
     verified = upload.with_file_size(await body.file_size())
-    authorized = authorize(verified, services.rules)
-    exchange.note_authorized(authorized)
+    authorized = await authorize_request(verified, services, exchange)
     call = Call(http, authorized, services, exchange)
     return await put_data(call, lambda answer: _succeed(call, upload, answer), body.pieces())
 

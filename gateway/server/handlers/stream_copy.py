@@ -30,14 +30,13 @@ from gateway.server.handlers.multipart import require_part_proof
 from gateway.server.handlers.refusal import pass_refusal
 from gateway.server.handlers.upload_body import BUFFERED_BODY_BYTES
 from gateway.server.respond import forwarded_answer_headers
+from gateway.server.stored_tags import tagging_document
 from gateway.upstream.body import Body, BufferedBody, EmptyBody, StreamedBody
 from gateway.upstream.request import UpstreamRequest
 from gateway.upstream.response import UpstreamResponse
 
 _NOT_MODIFIED = 304
 _PRECONDITION_FAILED = 412
-#: What servers answer for an object without tags, or when they know no tags at all.
-_WITHOUT_TAGS = frozenset({404, 405, 501})
 COPY_SOURCE = "x-amz-copy-source"
 
 CopyResult = Literal["CopyObjectResult", "CopyPartResult"]
@@ -193,23 +192,7 @@ async def source_tagging(call: Call, source: Source) -> Headers:
     """
     if replaces(call.request.raw.headers, TAGGING_DIRECTIVE):
         return Headers()
-    request = UpstreamRequest(
-        operation=Operation.GET_OBJECT_TAGGING,
-        method="GET",
-        bucket=source.place.bucket,
-        raw_object_key=source.place.raw_object_key,
-        query=source.query().with_values((("tagging", None),)),
-        headers=Headers(),
-        body=EmptyBody(),
-    )
-    async with call.send_request(request) as answer:
-        body = await answer.read(MAX_DOCUMENT_BYTES)
-        if is_success(answer.status):
-            return copied_tagging(body)
-        if answer.status in _WITHOUT_TAGS:
-            return Headers()
-        # Whoever may not read the tags may not copy a tagged object on S3 either; dropping them would be silent loss.
-        raise S3Error("AccessDenied", "The tags of the source object can not be read.")
+    return copied_tagging(await tagging_document(call.send_request, source.place))
 
 
 def _result(call: Call, element: CopyResult, found: UpstreamResponse, answer: UpstreamResponse) -> web.Response:

@@ -27,6 +27,11 @@ class UploadBody:
     headers: Headers
     payload_sha256: str | None
 
+    @property
+    def data(self) -> bytes:
+        """The bytes of a document; empty without a body, and for one that streams."""
+        return self.body.data if isinstance(self.body, BufferedBody) else b""
+
 
 async def object_data(call: Call, source: AsyncIterator[bytes] | None = None) -> UploadBody:
     """The data of an object or a part; small ones are read and verified at once, others stream.

@@ -8,7 +8,8 @@ from gateway.crypto.sealed.faults import Fault
 from gateway.crypto.sealed.marker import MARKER
 from gateway.errors import IntegrityError, UpstreamUnavailable
 from gateway.modes.shown_etag import shown_etag
-from gateway.policy.rules import Existing, ModeName, first_match
+from gateway.policy.choice import stored_rule
+from gateway.policy.rules import Existing, ModeName
 from gateway.s3.copy_conditions import check_copy_conditions
 from gateway.s3.headers import Headers
 from gateway.s3.ranges import range_field
@@ -127,7 +128,7 @@ async def find_copied(call: Call, source: Source) -> CopiedObject:
 
 def _require_plaintext_allowed(call: Call, source: Source) -> None:
     """Refuse a source that is not sealed where everything has to be."""
-    rule = first_match(call.services.rules, source.place.bucket, source.place.object_key)
+    rule = stored_rule(call.services.rules, source.place.bucket, source.place.object_key)
     if rule is not None and rule.mode is ModeName.CSE and rule.existing is Existing.NONE:
         raise IntegrityError(Fault.NOT_SEALED, "it is not sealed, and the rule about it lets nothing else exist")
 

@@ -14,7 +14,8 @@ from gateway.crypto.sealed.geometry import MAX_SEALED_BYTES
 from gateway.errors import S3Error
 from gateway.modes.plan import Plan
 from gateway.modes.shown_etag import shown_etag
-from gateway.policy.rules import ModeName, first_match
+from gateway.policy.choice import stored_rule
+from gateway.policy.rules import ModeName
 from gateway.s3.copied_metadata import METADATA_DIRECTIVE, copied_headers, replaces
 from gateway.s3.copy_source_range import (
     COPY_SOURCE_RANGE,
@@ -132,7 +133,7 @@ def _may_be_sealed(call: Call, source: Source, destination: ModeName) -> bool:
     services = call.services
     if destination is ModeName.CSE or services.sealed.data_keys.names or services.copies.reencrypts:
         return True
-    rule = first_match(call.services.rules, source.place.bucket, source.place.object_key)
+    rule = stored_rule(call.services.rules, source.place.bucket, source.place.object_key)
     return rule is not None and rule.mode is ModeName.CSE
 
 

@@ -15,7 +15,8 @@ from gateway.crypto.sealed.geometry import plaintext_size, sealed_size
 from gateway.errors import GatewayError, UpstreamUnavailable
 from gateway.modes.plan import plan
 from gateway.modes.shown_etag import counts_parts, shown_etag
-from gateway.policy.rules import EncryptionRule, Existing, ModeName, first_match
+from gateway.policy.choice import stored_rule
+from gateway.policy.rules import EncryptionRule, Existing, ModeName
 from gateway.s3.forwarding import encryption_headers_of
 from gateway.s3.headers import Headers
 from gateway.s3.listing import Correction, ListedObject, correct_listing, parse_listing
@@ -75,7 +76,7 @@ class _Corrector:
 
     def _settled(self, at: int, entry: ListedObject) -> bool:
         """Whether nothing has to be asked about an entry."""
-        rule = first_match(self._rules, self._bucket, entry.object_key)
+        rule = stored_rule(self._rules, self._bucket, entry.object_key)
         if rule is None or rule.mode is not ModeName.CSE or entry.stored_bytes is None:
             return True
         if _is_arithmetic(rule, entry):

@@ -15,6 +15,7 @@ from gateway.modes.plan import plan
 from gateway.modes.shown_etag import shown_etag
 from gateway.modes.upload_id import UPLOAD_ID, UploadId, wrapping_key_tag
 from gateway.policy.rules import ModeName
+from gateway.s3.asked_encryption import asked_encryption
 from gateway.s3.checksums import Algorithm
 from gateway.s3.forwarding import forwarded_headers, forwarded_query
 from gateway.s3.headers import Headers
@@ -72,7 +73,8 @@ async def create_sealed_upload(call: Call) -> web.StreamResponse:
         upstream_id = element_text(body, "UploadId")
         if not upstream_id:
             raise UpstreamUnavailable("The upstream server created a multipart upload without an id.")
-        shown = UploadId(upstream_id, ModeName.CSE, wrapping_key_tag(wrapping_key_of(call)))
+        asked = asked_encryption(call.authorized.requested)
+        shown = UploadId(upstream_id, ModeName.CSE, wrapping_key_tag(wrapping_key_of(call)), asked=asked)
         body = replace_text(body, {"UploadId": shown.render()})
         headers = written_headers(answer.headers, {}).replacing(checksum)
         return buffered(call.http, call.exchange, answer.status, headers, body)

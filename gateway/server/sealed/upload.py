@@ -101,8 +101,7 @@ def sealed_upload_of(call: Call) -> SealedUpload:
             "NoSuchUpload",
             "The specified upload does not exist. The wrapping key that it began with is not configured.",
         )
-    rule = call.authorized.rule
-    enforced = rule is not None and rule.mode is ModeName.CSE and rule.enforce
+    enforced = any(rule.mode is ModeName.CSE and rule.enforce for rule in call.authorized.possible)
     requested = encryption_headers_of(call.request.raw.headers)
     # A rule that is enforced leaves S3's own encryption to the bucket; otherwise a customer key goes with each request.
     encryption = Headers(() if enforced else ((name, value) for name, value in requested if name in CUSTOMER_HEADERS))

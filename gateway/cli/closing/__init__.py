@@ -1,0 +1,1 @@
+"""The bucket policy that closes the way around the gateway: from the configuration to the bucket."""
