@@ -17,7 +17,6 @@ from gateway.cli import (
     policy_app,
     rewrap_command,
     serve,
-    show_policies,
     verify_objects,
 )
 from gateway.cli.closing import commands as closing_commands
@@ -114,19 +113,6 @@ def doctor_command(
     work.
     """
     raise typer.Exit(doctor.run(config, as_json=as_json))
-
-
-@app.command("policies")
-def policies_command(
-    config: ConfigOption,
-    *,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON: each policy by its key.")] = False,
-) -> None:
-    """Print the smallest policy that each key service needs: JSON for IAM, HCL for Vault and OpenBao.
-
-    Nothing is connected to; `sealgate doctor` tries the keys. Exit status 1: the configuration has faults.
-    """
-    raise typer.Exit(show_policies.run(config, as_json=as_json))
 
 
 @app.command("open")

@@ -6,7 +6,7 @@ from typing import Annotated, TypeVar
 
 import typer
 
-from gateway.cli import keys_status
+from gateway.cli import keys_status, show_policies
 from gateway.errors import ConfigError
 from gateway.keys.keyring_editing import add_key, use_key
 from gateway.keys.local_keyring import Keyring, read_keyring
@@ -93,6 +93,19 @@ def status_command(
     Exit status 1: an object or a key could not be looked at.
     """
     raise typer.Exit(keys_status.run(keys_status.Asked(location, config, identity, versions, concurrency, as_json)))
+
+
+@app.command("policies")
+def policies_command(
+    config: Annotated[Path, typer.Option("--config", "-c", help="The configuration file.", show_default=False)],
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON: each policy by its key.")] = False,
+) -> None:
+    """Print the smallest policy that each key service needs: JSON for IAM, HCL for Vault and OpenBao.
+
+    Nothing is connected to; `sealgate doctor` tries the keys. Exit status 1: the configuration has faults.
+    """
+    raise typer.Exit(show_policies.run(config, as_json=as_json))
 
 
 def _done(work: Callable[[], T]) -> T:

@@ -1,4 +1,4 @@
-"""``sealgate policies``: what the key services of a configuration must allow, at least."""
+"""``sealgate keys policies``: what the key services of a configuration must allow, at least."""
 
 import json
 from pathlib import Path

@@ -90,7 +90,7 @@ def test_secret_of_secrets_manager(options: dict[str, Any], resource: str) -> No
 
 def test_command_prints_every_policy() -> None:
     example = str(SHIPPED / "sealgate.example.yaml")
-    printed = CliRunner().invoke(app, ["policies", "--config", example, "--json"])
+    printed = CliRunner().invoke(app, ["keys", "policies", "--config", example, "--json"])
     assert printed.exit_code == 0
     policies = json.loads(printed.stdout)
     assert sorted(policies) == [
@@ -99,12 +99,12 @@ def test_command_prints_every_policy() -> None:
         "wrapping_keys.ledgers",
         "wrapping_keys.vital",
     ]
-    for_people = CliRunner().invoke(app, ["policies", "--config", example]).stdout
+    for_people = CliRunner().invoke(app, ["keys", "policies", "--config", example]).stdout
     assert all(f"# {path}\n{policy}\n" in for_people for path, policy in policies.items())
 
 
 def test_command_without_services() -> None:
-    result = CliRunner().invoke(app, ["policies", "--config", str(SHIPPED / "profiles" / "client-side.yaml")])
+    result = CliRunner().invoke(app, ["keys", "policies", "--config", str(SHIPPED / "profiles" / "client-side.yaml")])
     assert result.exit_code == 0
     assert result.stdout == ""
     assert "No key" in result.stderr
@@ -113,6 +113,6 @@ def test_command_without_services() -> None:
 def test_command_with_a_faulty_configuration(tmp_path: Path) -> None:
     file = tmp_path / "sealgate.yaml"
     file.write_text("workers: 0\n")
-    result = CliRunner().invoke(app, ["policies", "--config", str(file)])
+    result = CliRunner().invoke(app, ["keys", "policies", "--config", str(file)])
     assert result.exit_code == 1
     assert "workers: must be at least 1" in result.stderr
