@@ -1,6 +1,7 @@
 """What the demonstration needs: a store, a vault and the gateway, all with TLS, on free ports of this machine."""
 
 import base64
+import json
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -18,6 +19,19 @@ from lab.seaweed import SeaweedFS
 KEY_PATH = "s3/demo"
 #: One bucket per mode; the bucket has the mode's name.
 MODES = ("none", "sse-s3", "sse-kms", "sse-c", "cse")
+#: The bucket whose uploads have to name their encryption themselves.
+POLICED_BUCKET = "policed"
+_POLICY = {
+    "Version": "2012-10-17",
+    "Statement": {
+        "Sid": "EncryptEverything",
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": "s3:PutObject",
+        "Resource": f"arn:aws:s3:::{POLICED_BUCKET}/*",
+        "Condition": {"Null": {"s3:x-amz-server-side-encryption": "true"}},
+    },
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +99,8 @@ def running() -> Iterator[Stage]:
         cleanup.callback(store.kill)
         store.start()
         vault.put_random_key(KEY_PATH)
-        sealing = directory / "sealing"
+        sealing, policy = directory / "sealing", directory / "policy.json"
+        policy.write_text(json.dumps(_POLICY))
         gateway = Gateway(
             directory / "gateway",
             authority,
@@ -94,6 +109,7 @@ def running() -> Iterator[Stage]:
             vault=vault,
             customer_keys={"demo": KEY_PATH},
             sealing=sealing,
+            options={"policies": [{"name": "house rules", "file": str(policy)}]},
             credentials=store.credentials,
         )
         cleanup.callback(gateway.stop)

@@ -4,7 +4,7 @@ import http.client
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -15,7 +15,7 @@ from rich.table import Table
 
 from demo.application import INVOICE
 from demo.sealed_story import SealedStory
-from demo.stage import MODES, Stage
+from demo.stage import MODES, POLICED_BUCKET, Stage
 from lab.binaries import require_binary
 
 _KEY = "2026/invoice 4711.txt"
@@ -40,7 +40,9 @@ class Story:
         self.what_the_store_holds()
         self.without_the_key()
         self.rotation()
+        self.rewrap()
         SealedStory(self._stage, self._head, self._line).tell()
+        self.policy()
         self.no_proof_no_success()
         self.plain_http()
         self.counted()
@@ -116,6 +118,35 @@ class Story:
         assert client.get_object(Bucket="sse-c", Key=_KEY)["Body"].read() == INVOICE
         self._line(f"  new objects are under version {version}, the old ones still read under version 1")
 
+    def rewrap(self) -> None:
+        gateway = self._stage.gateway
+        self._head("The old objects get the new key, too: sealgate rewrap")
+        command = [sys.executable, "-m", "gateway", "rewrap", "s3://sse-c/", "--config", str(gateway.config_file)]
+        self._line("  $ sealgate rewrap s3://sse-c/")
+        summary = self._run(command, gateway.environment).splitlines()
+        assert any("sse-c demo v1 -> sse-c demo v2" in line for line in summary), summary
+        for line in summary:
+            self._line(f"  {line}")
+        assert gateway.client().get_object(Bucket="sse-c", Key=_KEY)["Body"].read() == INVOICE
+        key = self._stage.customer_key(2)
+        self._stage.store.client().head_object(
+            Bucket="sse-c", Key=_KEY, SSECustomerAlgorithm="AES256", SSECustomerKey=key
+        )
+        self._line("  The invoice is under version 2 now, which may become the only one.")
+
+    def policy(self) -> None:
+        self._head("A bucket policy, evaluated by the gateway before any default encryption")
+        client, bucket = self._stage.gateway.client(), POLICED_BUCKET
+        client.create_bucket(Bucket=bucket)
+        try:
+            client.put_object(Bucket=bucket, Key=_KEY, Body=INVOICE)
+        except ClientError as error:
+            self._line(f"  PUT that names no encryption: {_described(error)}")
+        else:
+            raise AssertionError("a policy that demands encryption was not obeyed")
+        client.put_object(Bucket=bucket, Key=_KEY, Body=INVOICE, ServerSideEncryption="AES256")
+        self._line("  PUT with x-amz-server-side-encryption: AES256: stored")
+
     def no_proof_no_success(self) -> None:
         self._head("A store that ignores the encryption asked for")
         client = self._stage.gateway.client()
@@ -149,6 +180,7 @@ class Story:
         for metric, labels in (
             ("sealgate_vault_requests_total", {"result": "ok"}),
             ("sealgate_plaintext_http_refused_total", {"reason": "credentials"}),
+            ("sealgate_policy_decisions_total", {"effect": "deny", "rule": "house rules/EncryptEverything"}),
             ("sealgate_encryption_unproven_total", {"mode": "dsse-kms"}),
             ("sealgate_sealed_objects_total", {}),
             ("sealgate_opened_objects_total", {}),
@@ -177,9 +209,9 @@ class Story:
         assert found == (mode == "none"), mode
         return "readable" if found else "not to be found"
 
-    def _run(self, command: Sequence[str]) -> str:
+    def _run(self, command: Sequence[str], further: Mapping[str, str] | None = None) -> str:
         environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-        environment |= self._stage.environment(self._stage.gateway.endpoint)
+        environment |= further or self._stage.environment(self._stage.gateway.endpoint)
         done = subprocess.run(
             command, env=environment, cwd=_PROJECT, check=False, capture_output=True, text=True, timeout=120
         )

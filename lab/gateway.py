@@ -32,6 +32,7 @@ class Gateway:
         admin_endpoint: health and metrics.
         credentials: what clients sign with.
         ca_file: the CA bundle that verifies ``endpoint``.
+        environment: the secrets that its configuration refers to; commands with this configuration need them too.
     """
 
     def __init__(
@@ -72,7 +73,10 @@ class Gateway:
         self.admin_endpoint = f"http://127.0.0.1:{admin_port}"
         directory.mkdir(parents=True, exist_ok=True)
         certificate = authority.issue_server(name)
-        environment = {_STORE_SECRET: store.credentials.secret_key, _CLIENT_SECRET: self.credentials.secret_key}
+        self.environment = environment = {
+            _STORE_SECRET: store.credentials.secret_key,
+            _CLIENT_SECRET: self.credentials.secret_key,
+        }
         document: dict[str, Any] = {
             "listeners": {
                 "https": [

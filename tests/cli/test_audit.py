@@ -47,7 +47,7 @@ class Place:
 
     def audit(self, *options: str, prefix: str = "") -> Result:
         command = ["audit", f"s3://{self.bucket}/{prefix}", "--config", str(self.gateway.config_file), *options]
-        return CliRunner().invoke(app, command, env=self.gateway.process._environment)
+        return CliRunner().invoke(app, command, env=self.gateway.environment)
 
     def findings(self, *options: str, prefix: str = "", status: int) -> tuple[list[dict[str, Any]], dict[str, Any]]:
         """The lines of the JSON report, and the summary."""
@@ -205,7 +205,7 @@ def test_an_interrupted_fix_goes_on_where_it_was(place: Place) -> None:
     command = ["audit", f"s3://{place.bucket}/", "--config", str(place.gateway.config_file), *options, "5/s"]
     with subprocess.Popen(
         [sys.executable, "-m", "gateway", *command],
-        env=place.gateway.process._environment,
+        env=place.gateway.environment,
         stdout=subprocess.PIPE,
         text=True,
     ) as running:

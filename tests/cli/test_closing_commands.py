@@ -215,7 +215,7 @@ class Bucket:
 
     def run(self, command: str, *options: str) -> Result:
         base = ("--config", str(self.gateway.config_file), "--bucket", self.name, *_AT_SEAWEED)
-        return _run(command, *base, *options, env=self.gateway.process._environment)
+        return _run(command, *base, *options, env=self.gateway.environment)
 
     def put(self, *statements: dict[str, Any]) -> None:
         text = json.dumps({"Version": "2012-10-17", "Statement": list(statements)}).replace("BUCKET", self.name)
@@ -358,7 +358,7 @@ def test_a_terminal_is_asked(bucket: Bucket, answer: str, status: int) -> None:
     ours, theirs = pty.openpty()
     with subprocess.Popen(
         command,
-        env=bucket.gateway.process._environment,
+        env=bucket.gateway.environment,
         stdin=theirs,
         stdout=theirs,
         stderr=theirs,
@@ -415,7 +415,7 @@ def test_a_profile_instead_of_an_identity(bucket: Bucket, seaweed: SeaweedFS, tm
         f"[owner]\naws_access_key_id = {seaweed.credentials.access_key}\n"
         f"aws_secret_access_key = {seaweed.credentials.secret_key}\n"
     )
-    bucket.gateway.process._environment["AWS_SHARED_CREDENTIALS_FILE"] = str(credentials)
+    bucket.gateway.environment["AWS_SHARED_CREDENTIALS_FILE"] = str(credentials)
     assert bucket.run("apply", "--yes", "--profile", "owner").exit_code == 0
     assert bucket.sids() == _OWN
     done = bucket.run("diff", "--profile", "nobody")

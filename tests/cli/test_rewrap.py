@@ -111,13 +111,13 @@ def configured(tmp_path: Path, authority: CertificateAuthority, openbao: OpenBao
 def test_the_configured_keys(configured: Gateway, openbao: OpenBao) -> None:
     options = ["keys", "status", "--config", str(configured.config_file), "--json"]
     version = openbao.put_random_key(_CUSTOMER)
-    done = CliRunner().invoke(app, options, env=configured.process._environment)
+    done = CliRunner().invoke(app, options, env=configured.environment)
     assert done.exit_code == 0, done.output
     wrapping, customer = json.loads(done.stdout)["keys"]
     assert (wrapping["kind"], wrapping["key"], wrapping["fault"]) == ("local", "local:lab-1", "")
     assert (customer["kind"], customer["newest_version"]) == ("vault-kv", str(version))
     openbao.delete_secret(_CUSTOMER)
-    done = CliRunner().invoke(app, options, env=configured.process._environment)
+    done = CliRunner().invoke(app, options, env=configured.environment)
     assert done.exit_code == 1
     assert json.loads(done.stdout)["keys"][1]["fault"]
 
@@ -131,10 +131,10 @@ def test_a_client_with_a_key_of_its_own(configured: Gateway, openbao: OpenBao, s
     client.put_object(Bucket=bucket, Key="foreign", Body=b"data", **key)
     client.put_object(Bucket=bucket, Key="sealed/not \u0007sealed", Body=b"data")
     options = [f"s3://{bucket}", "--config", str(configured.config_file)]
-    shown = CliRunner().invoke(app, ["keys", "status", *options], env=configured.process._environment)
+    shown = CliRunner().invoke(app, ["keys", "status", *options], env=configured.environment)
     assert shown.exit_code == 0, shown.output
     assert "a client's own key" in shown.output
-    done = CliRunner().invoke(app, ["rewrap", *options], env=configured.process._environment)
+    done = CliRunner().invoke(app, ["rewrap", *options], env=configured.environment)
     assert done.exit_code == 1
     assert "1 clients own key" in done.output
     # The rule does not let objects exist that are not sealed.
@@ -145,6 +145,6 @@ def test_a_client_with_a_key_of_its_own(configured: Gateway, openbao: OpenBao, s
 
 def test_there_has_to_be_such_an_identity(configured: Gateway) -> None:
     options = ["rewrap", "s3://bucket", "--config", str(configured.config_file), "--identity", "nobody"]
-    done = CliRunner().invoke(app, options, env=configured.process._environment)
+    done = CliRunner().invoke(app, options, env=configured.environment)
     assert done.exit_code == 1
     assert "nobody" in done.output

@@ -172,7 +172,7 @@ class Stage:
 async def _stage(
     configured: Gateway, monkeypatch: pytest.MonkeyPatch, *, unconditional: bool = False
 ) -> AsyncIterator[Stage]:
-    for name, value in configured.process._environment.items():
+    for name, value in configured.environment.items():
         monkeypatch.setenv(name, value)
     async with private_gateway(load_config(configured.config_file)) as gateway:
         yield Stage(gateway, configured.config_file, unconditional=unconditional)

@@ -55,7 +55,7 @@ class Stage:
 
     def sealgate(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "gateway", *arguments, "--config", str(self.gateway.config_file)]
-        environment = self.gateway.process._environment
+        environment = self.gateway.environment
         return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
 
     def policy(self, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -127,7 +127,7 @@ def _gateway(directory: Path, authority: CertificateAuthority, openbao: OpenBao,
     shared = directory / "credentials"
     owner = rgw.credentials
     shared.write_text(f"[owner]\naws_access_key_id = {owner.access_key}\naws_secret_access_key = {owner.secret_key}\n")
-    gateway.process._environment |= {
+    gateway.environment |= {
         _SECRET: rgw.other_credentials.secret_key,
         "AWS_SHARED_CREDENTIALS_FILE": str(shared),
     }

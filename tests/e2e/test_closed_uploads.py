@@ -67,7 +67,7 @@ def closed(
     client.create_bucket(Bucket=bucket)
     client.put_bucket_policy(Bucket=bucket, Policy=_hidden(bucket))
     command = ["policy", "apply", "--config", str(gateway.config_file), "--bucket", bucket, *_OPTIONS]
-    done = CliRunner().invoke(app, command, env=gateway.process._environment)
+    done = CliRunner().invoke(app, command, env=gateway.environment)
     assert done.exit_code == 0, done.output
     gateway.start()
     yield gateway

@@ -36,7 +36,7 @@ _SEEN_SECONDS = 1.3
 
 def sealgate(gateway: Gateway, *arguments: str) -> dict[str, Any]:
     """Run a command with a gateway's configuration; the last line of its JSON comes back."""
-    done = CliRunner().invoke(app, _options(gateway, *arguments), env=gateway.process._environment)
+    done = CliRunner().invoke(app, _options(gateway, *arguments), env=gateway.environment)
     assert done.exit_code == 0, done.output
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return found
@@ -50,7 +50,7 @@ def _started(gateway: Gateway, *arguments: str) -> subprocess.Popen[bytes]:
     """The same command in a process of its own."""
     return subprocess.Popen(
         [sys.executable, "-m", "gateway", *_options(gateway, *arguments)],
-        env={**os.environ, **gateway.process._environment},
+        env={**os.environ, **gateway.environment},
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
     )
