@@ -35,6 +35,8 @@ def free_ports(count: int) -> list[int]:
     with ExitStack() as held:
         while len(ports) < count:
             port = random.choice(_PORTS)
+            if port in ports:  # which could be bound once more, as long as nobody listens
+                continue
             listener = held.enter_context(socket.socket())
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:

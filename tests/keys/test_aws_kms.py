@@ -121,16 +121,18 @@ Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 
 @pytest.fixture
-async def asked() -> AsyncIterator[Callable[[Handler], Awaitable[AwsKmsProvider]]]:
+async def asked() -> AsyncIterator[Callable[..., Awaitable[AwsKmsProvider]]]:
     """Makes a provider whose service is one function, and remembers the requests."""
     opened: list[tuple[TestServer, AwsCaller]] = []
 
-    async def make(handler: Handler) -> AwsKmsProvider:
+    async def make(handler: Handler, timeout_seconds: float = 5.0) -> AwsKmsProvider:
         application = web.Application()
         application.router.add_post("/", handler)
         server = TestServer(application)
         await server.start_server()
-        caller = AwsCaller(access(str(server.make_url("")), timeout_seconds=0.5), "kms")
+        caller = AwsCaller(access(str(server.make_url("")), timeout_seconds=timeout_seconds), "kms")
+        # Making the client may take longer than a short time-out.
+        await asyncio.to_thread(caller._ready_client)
         opened.append((server, caller))
         return AwsKmsProvider(caller, ARN, grant_tokens=(SecretStr("grant-token-value"),), related=frozenset({REPLICA}))
 
@@ -184,7 +186,7 @@ def given(key: bytes = bytes(32), key_id: str = ARN, blob: bytes = b"wrapped") -
     ],
 )
 async def test_faults_of_the_service(
-    asked: Callable[[Handler], Awaitable[AwsKmsProvider]], handler: Handler, code: str
+    asked: Callable[..., Awaitable[AwsKmsProvider]], handler: Handler, code: str
 ) -> None:
     requests: list[str] = []
 
@@ -203,13 +205,13 @@ async def test_faults_of_the_service(
 
 
 async def test_a_replica_may_answer_for_a_multi_region_key(
-    asked: Callable[[Handler], Awaitable[AwsKmsProvider]],
+    asked: Callable[..., Awaitable[AwsKmsProvider]],
 ) -> None:
     provider = await asked(answer(200, given(key_id=REPLICA)))
     assert (await provider.unwrap(f"aws-kms:{REPLICA}", b"wrapped")).reveal() == bytes(32)
 
 
-async def test_what_is_sent(asked: Callable[[Handler], Awaitable[AwsKmsProvider]]) -> None:
+async def test_what_is_sent(asked: Callable[..., Awaitable[AwsKmsProvider]]) -> None:
     sent: list[dict[str, object]] = []
 
     async def handler(request: web.BaseRequest) -> web.Response:
@@ -223,12 +225,12 @@ async def test_what_is_sent(asked: Callable[[Handler], Awaitable[AwsKmsProvider]
     assert sent[1]["KeyId"] == ARN
 
 
-async def test_a_slow_service_and_one_that_is_gone(asked: Callable[[Handler], Awaitable[AwsKmsProvider]]) -> None:
+async def test_a_slow_service_and_one_that_is_gone(asked: Callable[..., Awaitable[AwsKmsProvider]]) -> None:
     async def slow(_: web.BaseRequest) -> web.Response:
         await asyncio.sleep(2)
         return web.json_response(given())
 
-    provider = await asked(slow)
+    provider = await asked(slow, timeout_seconds=0.5)
     begun = asyncio.get_running_loop().time()
     with pytest.raises(KeyUnavailable) as caught:
         await provider.generate()
@@ -283,7 +285,7 @@ class Counted:
 
 
 async def test_a_call_that_finds_no_thread_is_not_counted_and_not_sent_later(
-    asked: Callable[[Handler], Awaitable[AwsKmsProvider]], monkeypatch: pytest.MonkeyPatch
+    asked: Callable[..., Awaitable[AwsKmsProvider]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Eight calls keep all threads busy; the ninth is given up while it waits for one."""
     monkeypatch.setattr(aws_access, "_PATIENCE", 0.5)
@@ -295,7 +297,7 @@ async def test_a_call_that_finds_no_thread_is_not_counted_and_not_sent_later(
         return web.json_response(given())
 
     observer = Counted()
-    provider = Metered(await asked(slow), "orders", observer)
+    provider = Metered(await asked(slow, timeout_seconds=0.5), "orders", observer)
     calls = [asyncio.create_task(provider.generate()) for _ in range(aws_access.THREADS)]
     while len(seen) < aws_access.THREADS:  # noqa: ASYNC110 - the requests come in other threads
         await asyncio.sleep(0.01)
@@ -310,7 +312,7 @@ async def test_a_call_that_finds_no_thread_is_not_counted_and_not_sent_later(
 
 @pytest.mark.parametrize("cancelled", [False, True])
 async def test_a_call_that_waits_for_credentials_is_not_sent_after_it_was_given_up(
-    asked: Callable[[Handler], Awaitable[AwsKmsProvider]], monkeypatch: pytest.MonkeyPatch, cancelled: bool
+    asked: Callable[..., Awaitable[AwsKmsProvider]], monkeypatch: pytest.MonkeyPatch, cancelled: bool
 ) -> None:
     """It has a thread already, but the signature takes too long."""
     monkeypatch.setattr(aws_access, "_PATIENCE", 0.5)
@@ -320,7 +322,7 @@ async def test_a_call_that_waits_for_credentials_is_not_sent_after_it_was_given_
         seen.append(request.headers["X-Amz-Target"])
         return web.json_response(given())
 
-    provider = await asked(handler)
+    provider = await asked(handler, timeout_seconds=0.5)
     observer = Counted()
     metered = Metered(provider, "orders", observer)
     signing, done = threading.Event(), threading.Event()
