@@ -12,7 +12,7 @@ PYTEST = $(BIN)/python -m pytest $(PYTEST_ARGS)
 PYTEST_PARALLEL = $(PYTEST) --numprocesses $(TEST_PROCESSES) --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test test-slow check format bench lock venv clean
+.PHONY: help demo run test test-slow check format bench profile lock venv clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-10s %s\n", $$1, $$2 }'
@@ -42,8 +42,11 @@ format: $(STAMP) ## format the code and mend what can be mended
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(STAMP) ## measure throughput, latency and CPU beside direct access
+bench: $(STAMP) ## measure the gateway beside nginx and direct access, write docs/performance.md: a quarter of an hour
 	$(BIN)/python -m bench
+
+profile: $(STAMP) ## where the gateway's time and memory go: minutes
+	$(BIN)/python -m bench.profile
 
 venv: $(STAMP) ## only build the virtual environment
 
@@ -55,7 +58,7 @@ $(STAMP): requirements.lock pyproject.toml
 	@touch $@
 
 lock: $(STAMP) ## choose new versions for requirements.lock
-	$(BIN)/uv pip compile pyproject.toml --group dev --group lab --universal --python-version 3.11 --upgrade \
+	$(BIN)/uv pip compile pyproject.toml --group dev --group lab --group bench --universal --python-version 3.11 --upgrade \
 	  --generate-hashes --no-emit-index-url --no-header --quiet --output-file requirements.lock
 	@! grep -nE '://|^(-e|-f|-i|--)|file:| @ ' requirements.lock || { echo 'requirements.lock names an address' >&2; exit 1; }
 

@@ -1,124 +1,111 @@
-"""``make bench``: what the gateway costs beside direct access to the same store, in one run on this machine.
+"""``make bench``: what the gateway costs beside nginx and beside direct access, in one run on this machine.
 
-Loopback only, a few minutes at most. The store is SeaweedFS with TLS; the load is presigned requests over TLS, in
-rounds that all contestants take in turns, because the machine is noisy. Figures are medians; CPU is that of the
-gateway's processes.
+Writes ``docs/performance.md``, the plots and the raw figures beside it. ``--quick`` is for working on the gateway: two
+minutes, four loads, nothing written.
 """
 
-import asyncio
-import statistics
+import argparse
+import json
+import sys
 import tempfile
-from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
-from rich.console import Console
-from rich.table import Table
+from bench import loads, machine
+from bench.clients import Clients
+from bench.contestants import NAMES, Arena, realistic_arena, stub_arena
+from bench.figures import Result
+from bench.loads import Load
+from bench.machine import Processors
+from bench.prepare import prepare
+from bench.processes import resident_bytes
+from bench.report import Report, render_tables, write_documents
+from bench.rounds import Effort, measure
+from lab.binaries import LabError
 
-from bench.load import Load, Sample, cpu_seconds, run_load
-from lab.certificates import CertificateAuthority
-from lab.gateway import Gateway
-from lab.openbao import OpenBao
-from lab.s3_server import S3Client
-from lab.seaweed import SeaweedFS
+_DOCUMENTS = Path(__file__).parent.parent / "docs"
+_FULL = Effort(rounds=3, seconds=0.7)
+_QUICK = Effort(rounds=3, seconds=0.5)
 
-ROUNDS = 3
-_MIB = 1024 * 1024
-LOADS = (
-    Load("PUT 1 KiB", "PUT", 1024, requests=600, concurrency=16),
-    Load("GET 1 KiB", "GET", 1024, requests=1200, concurrency=16),
-    Load("PUT 64 MiB", "PUT", 64 * _MIB, requests=4, concurrency=2),
-    Load("GET 64 MiB", "GET", 64 * _MIB, requests=8, concurrency=2),
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Contestant:
-    """Where requests go, and the process whose CPU is counted."""
-
-    name: str
-    bucket: str
-    client: S3Client
-    pid: int | None
+_Opening = Callable[[Path, Processors, tuple[str, ...]], AbstractContextManager[Arena]]
 
 
-def main() -> None:
-    console = Console()
-    with ExitStack() as cleanup:
-        directory = Path(cleanup.enter_context(tempfile.TemporaryDirectory(prefix="sealgate-bench-")))
-        authority = CertificateAuthority(directory / "tls")
-        vault = OpenBao(directory / "openbao", authority)
-        cleanup.callback(vault.kill)
-        vault.start()
-        store = SeaweedFS(directory / "seaweedfs", authority, vault=vault)
-        cleanup.callback(store.kill)
-        store.start()
-        vault.put_random_key("s3/bench")
-        gateway = Gateway(
-            directory / "gateway",
-            authority,
-            store,
-            rules=[
-                {"name": "none", "buckets": ["none"], "mode": "none"},
-                {"name": "sse-c", "buckets": ["sse-c"], "mode": "sse-c", "customer_key": "bench"},
-                {"name": "rest", "buckets": ["*"], "mode": "sse-s3"},
-            ],
-            vault=vault,
-            customer_keys={"bench": "s3/bench"},
-            options={"log": {"access_log": False}},
+def main() -> int:
+    arguments = _arguments()
+    try:
+        prepare()
+        report = _run(arguments)
+    except LabError as error:
+        print(error, file=sys.stderr)
+        return 1
+    print(render_tables(report))
+    if arguments.json is not None:
+        arguments.json.write_text(json.dumps(report.as_json(), indent=1))
+    if not arguments.quick and not arguments.only and arguments.contestants is None:
+        write_documents(report, _DOCUMENTS)
+        print(f"written to {_DOCUMENTS}")
+    return 0
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="four loads against the stub store")
+    parser.add_argument("--only", help="only loads whose name contains this text, against the stub store")
+    parser.add_argument("--contestants", help=f"of {','.join(NAMES)}, separated by commas; default all")
+    parser.add_argument("--rounds", type=int, help="of every load")
+    parser.add_argument("--json", type=Path, help="also write the raw figures to this file")
+    return parser.parse_args()
+
+
+def _run(arguments: argparse.Namespace) -> Report:
+    begun = time.monotonic()
+    processors = machine.own_processors()
+    chosen = NAMES if arguments.contestants is None else tuple(arguments.contestants.split(","))
+    effort = _QUICK if arguments.quick else _FULL
+    if arguments.rounds is not None:
+        effort = Effort(arguments.rounds, effort.seconds)
+    wanted = [load for load in (loads.QUICK if arguments.quick else loads.FULL) if (arguments.only or "") in load.name]
+    busy = [machine.busy()]
+    stub, idle = _measure_in(stub_arena, wanted, chosen, processors, effort)
+    realistic: list[Result] = []
+    if not arguments.quick and not arguments.only:
+        realistic, _ = _measure_in(realistic_arena, loads.REALISTIC, chosen, processors, effort)
+    busy.append(machine.busy())
+    return Report(
+        machine=machine.describe(),
+        proxy_processors=len(processors.proxy),
+        other_processors=len(processors.others),
+        shared=bool(processors.proxy & processors.others),
+        rounds=effort.rounds,
+        seconds=time.monotonic() - begun,
+        load_average=tuple(busy),
+        idle_bytes=idle,
+        stub=tuple(stub),
+        realistic=tuple(realistic),
+    )
+
+
+def _measure_in(
+    opening: _Opening, wanted: Sequence[Load], chosen: tuple[str, ...], processors: Processors, effort: Effort
+) -> tuple[list[Result], dict[str, int]]:
+    with _directory() as directory, opening(directory, processors, chosen) as arena:
+        idle = {each.name: resident_bytes(each.pid) for each in arena.contestants if each.pid is not None}
+        clients = Clients(directory / "clients", processors)
+        results = measure(
+            wanted, arena.contestants, clients, effort, lambda text: print(f"{arena.store} {text}", flush=True)
         )
-        cleanup.callback(gateway.stop)
-        gateway.start()
-        contestants = [Contestant("direct", "direct", store.client(signature_version="s3v4"), None)]
-        contestants += [
-            Contestant(f"sealgate {mode}", mode, gateway.client(signature_version="s3v4"), gateway.process.pid)
-            for mode in ("none", "sse-s3", "sse-c")
-        ]
-        for contestant in contestants:
-            # boto3 repeats a request that a busy store answered too late; the second one finds the bucket there.
-            with suppress(contestant.client.exceptions.BucketAlreadyOwnedByYou):
-                contestant.client.create_bucket(Bucket=contestant.bucket)
-        samples = _measure(contestants, gateway.ca_file, console)
-    console.print(_table(samples))
+        return results, idle
 
 
-def _measure(contestants: list[Contestant], ca_file: Path, console: Console) -> dict[tuple[str, str], list[Sample]]:
-    samples: dict[tuple[str, str], list[Sample]] = {}
-    for number in range(1, ROUNDS + 1):
-        for load in LOADS:
-            for contestant in contestants:
-                url = contestant.client.generate_presigned_url(
-                    f"{load.method.lower()}_object",
-                    Params={"Bucket": contestant.bucket, "Key": f"object-{load.size}"},
-                    ExpiresIn=3600,
-                )
-                before = cpu_seconds(contestant.pid)
-                sample = asyncio.run(run_load(load, url, ca_file))
-                sample = sample.with_cpu(cpu_seconds(contestant.pid) - before)
-                samples.setdefault((load.name, contestant.name), []).append(sample)
-        console.print(f"round {number} of {ROUNDS} done", highlight=False)
-    return samples
-
-
-def _table(samples: dict[tuple[str, str], list[Sample]]) -> Table:
-    table = Table("load", "through", "requests/s", "MB/s", "p50 ms", "p99 ms", "CPU s/GiB", "CPU s/1000", "to direct")
-    for (load, contestant), rounds in samples.items():
-        rate = statistics.median(sample.requests_per_second for sample in rounds)
-        direct = statistics.median(sample.requests_per_second for sample in samples[load, "direct"])
-        measured = contestant != "direct"
-        table.add_row(
-            load,
-            contestant,
-            f"{rate:,.0f}",
-            f"{statistics.median(sample.megabytes_per_second for sample in rounds):,.1f}",
-            f"{statistics.median(sample.p50_ms for sample in rounds):.1f}",
-            f"{statistics.median(sample.p99_ms for sample in rounds):.1f}",
-            f"{statistics.median(sample.cpu_seconds_per_gib for sample in rounds):.2f}" if measured else "",
-            f"{statistics.median(sample.cpu_seconds_per_1000 for sample in rounds):.2f}" if measured else "",
-            f"{rate / direct:.2f}",
-        )
-    return table
+@contextmanager
+def _directory() -> Iterator[Path]:
+    """A directory in memory where there is one: disks are not what is measured."""
+    memory = Path("/dev/shm")  # noqa: S108 - the directory is made with a name of its own and mode 0700
+    with tempfile.TemporaryDirectory(prefix="sealgate-bench-", dir=memory if memory.is_dir() else None) as name:
+        yield Path(name)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -1,0 +1,65 @@
+"""What no Python package brings: Debian's nginx, h2load and curl, and the stub store.
+
+``make bench`` installs them where it may: as root on Debian. Elsewhere it says what is missing.
+"""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Final
+
+from lab.binaries import LabError
+
+_PACKAGES: Final = {"nginx": "nginx-light", "h2load": "nghttp2-client", "curl": "curl"}
+_STORE_SOURCE: Final = Path(__file__).parent / "store"
+_INSTALL_SECONDS: Final = 300
+_BUILD_SECONDS: Final = 300
+
+
+def prepare() -> None:
+    """Install the missing programs.
+
+    Raises:
+        LabError: one is missing and can not be installed.
+    """
+    missing = [package for program, package in _PACKAGES.items() if shutil.which(program) is None]
+    if not missing:
+        return
+    if os.geteuid() != 0 or shutil.which("apt-get") is None:
+        raise LabError(
+            f"the benchmark needs more programs: apt-get install --no-install-recommends {' '.join(missing)}"
+        )
+    print(f"installing {', '.join(missing)}", flush=True)
+    _run(["apt-get", "update", "--quiet"], _INSTALL_SECONDS)
+    _run(["apt-get", "install", "--yes", "--quiet", "--no-install-recommends", *missing], _INSTALL_SECONDS)
+
+
+def build_store(target: Path) -> Path:
+    """The stub store, built from its Go source into ``target``.
+
+    Raises:
+        LabError: there is no Go, or the build failed.
+    """
+    go = shutil.which("go")
+    if go is None:
+        raise LabError("the benchmark's store is a Go program, and there is no go on PATH")
+    target.mkdir(parents=True, exist_ok=True)
+    program = target / "store"
+    _run([go, "build", "-o", str(program), "."], _BUILD_SECONDS, directory=_STORE_SOURCE)
+    return program
+
+
+def _run(command: list[str], seconds: float, directory: Path | None = None) -> None:
+    done = subprocess.run(
+        command,
+        cwd=directory,
+        env=os.environ | {"DEBIAN_FRONTEND": "noninteractive"},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=seconds,
+        check=False,
+    )
+    if done.returncode != 0:
+        raise LabError(f"{' '.join(command)} failed:\n{done.stderr[-2000:]}")

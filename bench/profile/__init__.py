@@ -1,0 +1,1 @@
+"""Where the gateway spends its time and its memory."""

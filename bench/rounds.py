@@ -1,0 +1,113 @@
+"""The order of things: warm up, then rounds in which all contestants take their turns.
+
+The machine is noisy. Contestants follow each other within seconds, in an order that changes from round to round, so
+that what is compared ran under the same conditions.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from bench.clients import Clients, Taken
+from bench.contestants import Contestant
+from bench.figures import Result, Round
+from bench.loads import MIB, Kind, Load
+from bench.processes import cpu_seconds, forget_peak, peak_resident_bytes
+from lab.binaries import LabError
+
+#: Fewest requests of one round for each connection: the TLS handshakes at its beginning must not weigh.
+_FEWEST_PER_CONNECTION: Final = 16
+_FIRST_BYTE_REQUESTS: Final = 200
+_ATTEMPTS: Final = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """How much is measured.
+
+    Attributes:
+        rounds: of every load.
+        seconds: that one round of one contestant should last.
+    """
+
+    rounds: int
+    seconds: float
+
+
+def measure(
+    loads: Sequence[Load],
+    contestants: Sequence[Contestant],
+    clients: Clients,
+    effort: Effort,
+    tell: Callable[[str], None],
+) -> list[Result]:
+    """Every load through every contestant.
+
+    Args:
+        loads: in this order.
+        contestants: they hold the objects that are read already, or get them now.
+        clients: the load generators.
+        effort: how much.
+        tell: progress.
+    """
+    for contestant in contestants:
+        clients.store_objects(loads, contestant)
+    results: list[Result] = []
+    for number, load in enumerate(loads, start=1):
+        tell(f"{number} of {len(loads)}: {load.name}, {load.connections} connections")
+        results += _measure_load(load, contestants, clients, effort)
+    return results
+
+
+def _measure_load(load: Load, contestants: Sequence[Contestant], clients: Clients, effort: Effort) -> list[Result]:
+    requests = {each.name: _warm_up(load, each, clients, effort.seconds) for each in contestants}
+    rounds: dict[str, list[Round]] = {each.name: [] for each in contestants}
+    for turn in range(effort.rounds):
+        shift = turn % len(contestants)
+        for contestant in (*contestants[shift:], *contestants[:shift]):
+            rounds[contestant.name].append(_round(load, contestant, clients, requests[contestant.name]))
+    return [Result(load, name, tuple(taken)) for name, taken in rounds.items()]
+
+
+def _warm_up(load: Load, contestant: Contestant, clients: Clients, seconds: float) -> int:
+    """Run the load once; how many requests the rounds should have."""
+    if load.kind is Kind.FIRST_BYTE:
+        clients.run(load, contestant, _FIRST_BYTE_REQUESTS)
+        return _FIRST_BYTE_REQUESTS
+    if load.kind is Kind.MULTIPART:
+        _run(load, contestant, clients, 1)
+        return 1
+    fewest = load.connections * (_FEWEST_PER_CONNECTION if load.payload_bytes < MIB else 1)
+    taken = _run(load, contestant, clients, fewest)
+    return planned_requests(taken.requests / taken.seconds, seconds, load.connections, fewest)
+
+
+def planned_requests(rate: float, seconds: float, connections: int, fewest: int) -> int:
+    """How many requests last ``seconds``: as many on every connection, and not fewer than ``fewest``."""
+    return max(fewest, round(rate * seconds / connections) * connections)
+
+
+def _round(load: Load, contestant: Contestant, clients: Clients, requests: int) -> Round:
+    if contestant.pid is None:
+        taken = _run(load, contestant, clients, requests)
+        return Round(taken.requests, taken.seconds, 0.0, taken.p50_ms, taken.p99_ms, 0)
+    forget_peak(contestant.pid)
+    before = cpu_seconds(contestant.pid)
+    taken = _run(load, contestant, clients, requests)
+    cpu = cpu_seconds(contestant.pid) - before
+    peak = peak_resident_bytes(contestant.pid)
+    return Round(taken.requests, taken.seconds, cpu, taken.p50_ms, taken.p99_ms, peak)
+
+
+def _run(load: Load, contestant: Contestant, clients: Clients, requests: int) -> Taken:
+    """Run a load; when it fails, once more, because a store may have been busy with something else.
+
+    Raises:
+        LabError: it failed again.
+    """
+    for _ in range(_ATTEMPTS - 1):
+        try:
+            return clients.run(load, contestant, requests)
+        except LabError as error:
+            print(f"{contestant.name}, {load.name}: {error}; once more", flush=True)
+    return clients.run(load, contestant, requests)

@@ -1,0 +1,3 @@
+module sealgate/bench/store
+
+go 1.21
