@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 from typing import Final, Literal, Protocol
 
@@ -90,6 +91,15 @@ class Metrics(KeyServiceMetrics):
         self._transport = TransportFamilies(registry)
         self._dependencies = DependencyFamilies(registry)
         self._request_children: dict[tuple[str, str, int, str], tuple[Counter, Histogram]] = {}
+        # The series that every request counts in. Looking one up among its family's takes longer than counting: without
+        # these, 4 % of the CPU time of a small request.
+        self._injected = cache(self._encryption.injected.labels)
+        self._written = cache(self._encryption.written.labels)
+        self._read = cache(self._encryption.read.labels)
+        self._data_keys = cache(self._sealed.data_keys.labels)
+        self._upstream = cache(self._dependencies.upstream.labels)
+        self._upstream_seconds = cache(self._dependencies.upstream_seconds.labels)
+        self._upstream_first_byte = cache(self._dependencies.upstream_first_byte.labels)
         self._bytes_in = self._requests.bytes.labels("in")
         self._bytes_out = self._requests.bytes.labels("out")
         self._dependencies.build.labels(__version__).set(1)
@@ -140,7 +150,7 @@ class Metrics(KeyServiceMetrics):
 
     def encryption_injected(self, mode: str) -> None:
         """A rule gave an object its encryption."""
-        self._encryption.injected.labels(mode).inc()
+        self._injected(mode).inc()
 
     def encryption_overridden(self, from_mode: str, to_mode: str) -> None:
         """A rule replaced the encryption that a client asked for."""
@@ -160,11 +170,11 @@ class Metrics(KeyServiceMetrics):
 
     def object_written(self, mode: str) -> None:
         """An object was written, and the answer proved ``mode``."""
-        self._encryption.written.labels(mode).inc()
+        self._written(mode).inc()
 
     def object_read(self, mode: str) -> None:
         """An object was read; the answer's headers said ``mode``."""
-        self._encryption.read.labels(mode).inc()
+        self._read(mode).inc()
 
     def sse_c_blocked(self) -> None:
         """A write failed because its bucket blocks SSE-C."""
@@ -202,7 +212,7 @@ class Metrics(KeyServiceMetrics):
 
     def data_key_lookup(self, operation: Literal["seal", "open"], *, hit: bool) -> None:
         """A data key was asked for."""
-        self._sealed.data_keys.labels(operation, "hit" if hit else "miss").inc()
+        self._data_keys(operation, "hit" if hit else "miss").inc()
 
     def data_key_evicted(self, reason: Literal["age", "messages", "bytes", "capacity"]) -> None:
         """A data key was dropped because it reached a limit."""
@@ -248,12 +258,12 @@ class Metrics(KeyServiceMetrics):
 
     def on_request(self, operation: str, status: int | Literal["error"], seconds: float) -> None:
         """An attempt upstream ended."""
-        self._dependencies.upstream.labels(operation, str(status)).inc()
-        self._dependencies.upstream_seconds.labels(operation).observe(seconds)
+        self._upstream(operation, str(status)).inc()
+        self._upstream_seconds(operation).observe(seconds)
 
     def on_first_byte(self, operation: str, seconds: float) -> None:
         """The head of an upstream answer arrived."""
-        self._dependencies.upstream_first_byte.labels(operation).observe(seconds)
+        self._upstream_first_byte(operation).observe(seconds)
 
     def on_retry(self, operation: str, reason: str) -> None:
         """An upstream request is sent again."""

@@ -95,8 +95,9 @@ def authorize(
         S3Error: the operation is refused, the request's own encryption headers contradict each other or its operation,
             a customer key came without TLS, or no rule is about the object that the request would create.
     """
-    verified = replace(verified, request=hoist_query(verified.request))
-    request = verified.request
+    request = hoist_query(verified.request)
+    if request is not verified.request:
+        verified = replace(verified, request=request)
     if request.operation in refused:
         raise S3Error("NotImplemented", f"The operation {request.operation.value} is switched off on this gateway.")
     requested = requested_encryption(request.operation, request.raw.headers)

@@ -48,5 +48,7 @@ def encryption_headers_of(received: Headers) -> Headers:
 
 def forwarded_query(received: Query) -> Query:
     """The query without the parameters that authenticated the client."""
+    if not received:
+        return received
     proofs = {name for name in received.names() if name.lower() in AUTHENTICATION_PARAMETERS}
     return received.without(proofs | _SIGV2_PARAMETERS)

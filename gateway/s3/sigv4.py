@@ -44,9 +44,9 @@ UNSIGNED_HEADERS = frozenset(
 #: Signing keys kept. One entry per access key, day, region and service in use; a client may name any region.
 SIGNING_KEY_CACHE_SIZE = 1024
 
-_TIMESTAMP_FORMAT = "%Y%m%dT%H%M%SZ"
 _TIMESTAMP = re.compile(r"[0-9]{8}T[0-9]{6}Z", re.ASCII)
 _UNRESERVED = "-_.~"
+_PLAIN_PATH = re.compile(r"[A-Za-z0-9\-_.~/]*", re.ASCII)
 _NOTHING_TO_ENCODE = re.compile(r"[A-Za-z0-9\-_.~]*", re.ASCII)
 _BLANKS = re.compile(r"[ \t]+")
 
@@ -74,7 +74,8 @@ def parse_timestamp(value: str) -> datetime | None:
 
 def render_timestamp(moment: datetime) -> str:
     """``YYYYMMDDTHHMMSSZ`` of an aware ``moment``."""
-    return moment.astimezone(UTC).strftime(_TIMESTAMP_FORMAT)
+    text = moment.astimezone(UTC).isoformat("T", "seconds")  # not strftime: it asks for the time zone's file each time
+    return f"{text[:4]}{text[5:7]}{text[8:13]}{text[14:16]}{text[17:19]}Z"
 
 
 def canonical_path(raw_path: str) -> str:
@@ -84,6 +85,8 @@ def canonical_path(raw_path: str) -> str:
     """
     if not raw_path:
         return "/"
+    if _PLAIN_PATH.fullmatch(raw_path):
+        return raw_path
     return "/".join(_reencode(segment) for segment in raw_path.split("/"))
 
 

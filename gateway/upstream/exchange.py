@@ -109,10 +109,11 @@ async def exchange(
     operation = request.operation.value
     started = time.monotonic()
     outgoing: Outgoing | None = None
+    fields = CIMultiDict(headers.fields)
     try:
-        async with asyncio.timeout(None) as deadline:
-            data = _data(request.body)
-            if isinstance(data, StreamedBody):
+        data = _data(request.body)
+        if isinstance(data, StreamedBody):
+            async with asyncio.timeout(None) as deadline:
                 outgoing = Outgoing(
                     data,
                     framing.trailer,
@@ -120,17 +121,16 @@ async def exchange(
                     stall_seconds=settings.idle_timeout_seconds,
                     answer_seconds=settings.first_byte_timeout_seconds,
                 )
-            try:
-                answer = await session.request(
-                    request.method,
-                    location.url,
-                    headers=CIMultiDict(headers.fields),
-                    data=data if outgoing is None else outgoing,
-                    allow_redirects=False,
-                )
-            finally:
-                if outgoing is not None:
+                try:
+                    answer = await session.request(
+                        request.method, location.url, headers=fields, data=outgoing, allow_redirects=False
+                    )
+                finally:
                     outgoing.stop()
+        else:
+            answer = await session.request(
+                request.method, location.url, headers=fields, data=data, allow_redirects=False
+            )
     except BaseException as error:
         observer.on_request(operation, "error", time.monotonic() - started)
         if outgoing is not None:

@@ -71,6 +71,12 @@ class UpstreamResponse:
     async def _receive(self) -> bytes:
         """The next bytes from the connection; empty at the end."""
         try:
+            # What is there already needs no time-out. Without this, 3 % of the CPU time of a GET, large or small, goes
+            # into setting timers.
+            if chunk := self._content.read_nowait():
+                return chunk
+            if self._content.at_eof():
+                return b""
             # aiohttp's own time-out ends with its parser: framing that can not be parsed would be waited on for ever.
             async with asyncio.timeout(self._silence_seconds):
                 return await self._content.readany()

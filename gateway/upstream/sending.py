@@ -43,6 +43,50 @@ class _LastHeldBack:
         return self._last
 
 
+class _Patience:
+    """A deadline that is moved for every piece of a body.
+
+    Most moves only note the new time; a timer that finds the deadline moved is set again. Setting one for every piece
+    takes 5 % of the CPU time of a large upload.
+
+    Args:
+        deadline: entered by the attempt.
+    """
+
+    def __init__(self, deadline: asyncio.Timeout) -> None:
+        self._deadline = deadline
+        self._loop = asyncio.get_running_loop()
+        self._due: float | None = None
+        self._timer: asyncio.TimerHandle | None = None
+
+    def wait(self, seconds: float) -> None:
+        """The deadline is in ``seconds``."""
+        self._due = self._loop.time() + seconds
+        if self._timer is not None and self._timer.when() > self._due:
+            self.end()
+        if self._timer is None:
+            self._timer = self._loop.call_at(self._due, self._look)
+
+    def suspend(self) -> None:
+        """There is no deadline for now."""
+        self._due = None
+
+    def end(self) -> None:
+        """There is no deadline any more."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _look(self) -> None:
+        self._timer = None
+        if self._due is None:
+            return
+        if self._due <= self._loop.time():
+            self._deadline.reschedule(self._loop.time())
+        else:
+            self._timer = self._loop.call_at(self._due, self._look)
+
+
 class Outgoing:
     """One attempt at sending a streamed body.
 
@@ -74,7 +118,7 @@ class Outgoing:
         self._source = body.pieces
         self._missing = body.size
         self._framer: _Framer = _LastHeldBack(body.size) if trailer is None else AwsChunkedEncoder(body.size, trailer)
-        self._deadline = deadline
+        self._patience = _Patience(deadline)
         self._stall_seconds = stall_seconds
         self._answer_seconds = answer_seconds
         self._stopped = False
@@ -85,6 +129,7 @@ class Outgoing:
     def stop(self) -> None:
         """Ask the source for nothing more: the server has answered, or the attempt failed."""
         self._stopped = True
+        self._patience.end()
         if self._writer is not None and not self._idle.is_set():
             self._writer.cancel()
 
@@ -97,15 +142,16 @@ class Outgoing:
 
     async def __anext__(self) -> bytes:
         """The next bytes for the wire."""
-        self._set_deadline(None)  # the server took the piece before; waiting for the client is not its fault
+        self._patience.suspend()  # the server took the piece before; waiting for the client is not its fault
         piece = b""
         if not self.complete and not self._stopped:
             piece = await self._next()
         if piece and not self._stopped:
-            self._set_deadline(self._stall_seconds)
+            self._patience.wait(self._stall_seconds)
             return piece
         if self.complete:
-            self._set_deadline(self._answer_seconds)
+            if not self._stopped:
+                self._patience.wait(self._answer_seconds)
             raise StopAsyncIteration
         # Ending here would look like the end of the body, and the connection would be used again with the server still
         # waiting for the rest. The HTTP client cancels this wait, and closes the connection, when it is done with the
@@ -148,12 +194,6 @@ class Outgoing:
             raise _wrong_length()
         self.complete = True
         return self._framer.finish()
-
-    def _set_deadline(self, seconds: float | None) -> None:
-        """Move the attempt's deadline, unless the attempt is over."""
-        if self._stopped or self._deadline.expired():
-            return
-        self._deadline.reschedule(None if seconds is None else asyncio.get_running_loop().time() + seconds)
 
 
 def _wrong_length() -> S3Error:

@@ -88,6 +88,8 @@ def encode_key(raw: str) -> str:
 
 def encode_query(query: Query) -> str:
     """The query in canonical encoding, order and names without a value kept; ``+`` is a space, as S3 reads it."""
+    if not query:
+        return ""
     return "&".join(
         _encode_value(name) if value is None else f"{_encode_value(name)}={_encode_value(value)}"
         for name, value in query.pairs

@@ -62,12 +62,12 @@ async def read_met(call: Call, encryption: Headers, answer: UpstreamResponse) ->
     """
     if MARKER in answer.headers and is_success(answer.status):
         return await SealedRead(call, encryption, must_be_sealed=True).take_over(answer)
-    read = SealedRead(call, encryption, must_be_sealed=False)
     if not is_success(answer.status):
+        read = SealedRead(call, encryption, must_be_sealed=False)
         return await read.serve() if await read.was_misjudged(answer) else None
     rule = call.authorized.rule
     if rule is not None and rule.mode is ModeName.CSE:
-        await read.check_plain(answer)
+        await SealedRead(call, encryption, must_be_sealed=False).check_plain(answer)
     return None
 
 
