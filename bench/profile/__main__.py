@@ -25,6 +25,8 @@ from lab.binaries import LabError
 _LOADS = {
     "put-small": (Load(Kind.PUT, KIB, 16), 500),
     "get-small": (Load(Kind.GET, KIB, 16), 500),
+    "put-trailer": (Load(Kind.PUT_TRAILER, MIB, 4), 40),
+    "list": (Load(Kind.LIST, 0, 4), 40),
     "put-large": (Load(Kind.PUT, 256 * MIB, 1), 1),
     "get-large": (Load(Kind.GET, 256 * MIB, 1), 1),
 }
@@ -46,7 +48,7 @@ def main() -> int:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench.profile", description=__doc__)
     parser.add_argument("--modes", default="sse-s3,cse", help="separated by commas")
-    parser.add_argument("--loads", default=",".join(_LOADS), help="separated by commas")
+    parser.add_argument("--loads", default="put-small,get-small,put-large,get-large", help="separated by commas")
     parser.add_argument("--seconds", type=float, default=8, help="of sampling for each load")
     parser.add_argument("--stacks", type=Path, help="keep the stacks, one file for each load, in this directory")
     return parser.parse_args()

@@ -49,10 +49,15 @@ type part struct {
 	size   int64
 }
 
+type upload struct {
+	fields http.Header
+	parts  []part
+}
+
 type store struct {
 	mutex   sync.RWMutex
 	objects map[string]*object
-	uploads map[string][]part
+	uploads map[string]*upload
 	listing []byte
 }
 
@@ -63,7 +68,7 @@ func main() {
 	flag.Parse()
 	server := &http.Server{
 		Addr:      *address,
-		Handler:   &store{objects: map[string]*object{}, uploads: map[string][]part{}, listing: renderListing()},
+		Handler:   &store{objects: map[string]*object{}, uploads: map[string]*upload{}, listing: renderListing()},
 		TLSConfig: &tls.Config{MinVersion: tls.VersionTLS12},
 		// HTTP/2 is what no S3 client speaks to S3.
 		TLSNextProto: map[string]func(*http.Server, *tls.Conn, http.Handler){},
@@ -148,7 +153,7 @@ func (s *store) beginUpload(answer http.ResponseWriter, request *http.Request, b
 	confirm(answer, request)
 	s.mutex.Lock()
 	id := fmt.Sprintf("upload-%d", len(s.uploads)+1)
-	s.uploads[id] = nil
+	s.uploads[id] = &upload{fields: fieldsOf(request.Header)}
 	s.mutex.Unlock()
 	send(answer, http.StatusOK, "application/xml", []byte(fmt.Sprintf(
 		"<InitiateMultipartUploadResult><Bucket>%s</Bucket><Key>%s</Key><UploadId>%s</UploadId></InitiateMultipartUploadResult>",
@@ -157,20 +162,28 @@ func (s *store) beginUpload(answer http.ResponseWriter, request *http.Request, b
 
 func (s *store) aboutUpload(answer http.ResponseWriter, request *http.Request, bucket, key, id, number string) {
 	size, err := discard(request)
-	if err != nil {
-		return // the client went away
+	s.mutex.RLock()
+	found := s.uploads[id]
+	s.mutex.RUnlock()
+	if err != nil || found == nil {
+		answer.WriteHeader(http.StatusNotFound)
+		return
+	}
+	// S3 names the encryption of an upload in every answer about it.
+	if value := found.fields.Get(sse); value != "" {
+		answer.Header().Set(sse, value)
 	}
 	switch request.Method {
 	case http.MethodPut:
 		parsed, _ := strconv.Atoi(number)
 		s.mutex.Lock()
-		s.uploads[id] = append(s.uploads[id], part{parsed, size})
+		found.parts = append(found.parts, part{parsed, size})
 		s.mutex.Unlock()
 		confirm(answer, request)
 		answer.Header().Set("Etag", etag)
 		answer.WriteHeader(http.StatusOK)
 	case http.MethodGet:
-		send(answer, http.StatusOK, "application/xml", s.renderParts(bucket, key, id))
+		send(answer, http.StatusOK, "application/xml", s.renderParts(found, bucket, key, id))
 	case http.MethodPost:
 		confirm(answer, request)
 		send(answer, http.StatusOK, "application/xml", []byte(fmt.Sprintf(
@@ -181,9 +194,9 @@ func (s *store) aboutUpload(answer http.ResponseWriter, request *http.Request, b
 	}
 }
 
-func (s *store) renderParts(bucket, key, id string) []byte {
+func (s *store) renderParts(found *upload, bucket, key, id string) []byte {
 	s.mutex.RLock()
-	parts := append([]part{}, s.uploads[id]...)
+	parts := append([]part{}, found.parts...)
 	s.mutex.RUnlock()
 	sort.Slice(parts, func(a, b int) bool { return parts[a].number < parts[b].number })
 	var text strings.Builder

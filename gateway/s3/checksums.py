@@ -1,19 +1,20 @@
 """Checksums of object data: the ``x-amz-checksum-*`` family and Content-MD5.
 
-CRC32C and CRC64NVME come from awscrt, which uses the processor's instructions (over 40 GiB/s a core); its CRC32
-does not and is slower than zlib's. The hashes come from hashlib.
+CRC32C and CRC64NVME come from awscrt and CRC32 from zlib-ng, which use the processor's instructions (over 40 GiB/s a
+core). awscrt's CRC32 and zlib's do not (below 6 GiB/s): an upload with a trailing CRC32, which is computed when it
+comes and when it leaves, took 11 % more CPU time with zlib. The hashes come from hashlib.
 
 Source: Amazon S3 User Guide, "Checking object integrity".
 """
 
 import base64
 import hashlib
-import zlib
 from collections.abc import Callable, Sequence
 from enum import Enum
 from typing import Final, Protocol
 
 from awscrt import checksums as crc
+from zlib_ng import zlib_ng
 
 from gateway.errors import S3Error
 
@@ -87,7 +88,7 @@ class _CrcDigest:
 
 
 _CRCS: Final[dict[Algorithm, Callable[[bytes, int], int]]] = {
-    Algorithm.CRC32: zlib.crc32,
+    Algorithm.CRC32: zlib_ng.crc32,
     Algorithm.CRC32C: crc.crc32c,
     Algorithm.CRC64NVME: crc.crc64nvme,
 }

@@ -58,7 +58,7 @@ class Headers:
     def _copy(cls, fields: Iterable[tuple[str, str]]) -> "Headers":
         """Of fields whose names are in lower case already."""
         copy = cls.__new__(cls)
-        copy._set(fields)
+        copy._set(fields)  # noqa: SLF001 - the same class
         return copy
 
     def __contains__(self, name: object) -> bool:

@@ -98,7 +98,7 @@ def check_session_token(identity: Identity, session_token: SecretStr | None) -> 
 
 def _check_signed_headers(raw: RawRequest, signed_headers: tuple[str, ...]) -> None:
     """S3 demands that ``host`` and every ``x-amz-*`` field of the request are signed."""
-    required = {"host", *(name for name in raw.headers.names() if name.startswith("x-amz-"))}
+    required = {"host", *[name for name in raw.headers.names() if name.startswith("x-amz-")]}
     unsigned = required.difference(signed_headers)
     if unsigned:
         raise headers_not_signed(tuple(sorted(unsigned)))

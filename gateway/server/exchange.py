@@ -20,6 +20,7 @@ class Exchange:
     Attributes:
         request_id: the gateway's id of the request.
         tls_version: of the client's connection, when it is known.
+        piece_bytes: most bytes of its body that are passed on at once.
         mode: the encryption that the object got or has.
         bytes_in: body bytes read from the client.
         bytes_out: body bytes written to the client.
@@ -33,6 +34,7 @@ class Exchange:
     client_address: str
     method: str
     tls_version: str | None = None
+    piece_bytes: int = 65_536
     started: float = field(default_factory=time.perf_counter)
     operation: str = "Unknown"
     bucket: str | None = None

@@ -21,6 +21,7 @@ from gateway.s3.operation import Operation
 from gateway.s3.parse import parse_request
 from gateway.s3.request import RawRequest
 from gateway.server.authorization import authorize_request
+from gateway.server.client_body import piece_bytes
 from gateway.server.connection import ConnectionInfo
 from gateway.server.exchange import Exchange
 from gateway.server.handlers.call import Call
@@ -39,12 +40,18 @@ class Pipeline:
 
     def __init__(self, services: Services) -> None:
         self._services = services
+        self._in_flight = 0
 
     async def handle(self, request: web.BaseRequest, connection: ConnectionInfo) -> web.StreamResponse:
         """Answer one request. Every outcome is counted and logged, a client that went away included."""
         services = self._services
+        self._in_flight += 1
         exchange = Exchange(
-            secrets.token_hex(8).upper(), connection.client_address, request.method, connection.tls_version
+            secrets.token_hex(8).upper(),
+            connection.client_address,
+            request.method,
+            connection.tls_version,
+            piece_bytes(self._in_flight),
         )
         with services.metrics.request_in_flight():
             try:
@@ -52,6 +59,7 @@ class Pipeline:
                 exchange.note_status(response.status)
                 return response
             finally:
+                self._in_flight -= 1
                 services.metrics.request_done(exchange)
                 services.access_log.write(exchange)
 
