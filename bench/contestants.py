@@ -1,6 +1,6 @@
 """What is compared: the store itself, nginx in front of it, and gateways in front of it, one for each mode."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,12 +61,21 @@ class Arena:
 
 
 @contextmanager
-def stub_arena(directory: Path, processors: Processors, names: tuple[str, ...]) -> Iterator[Arena]:
-    """Contestants in front of the stub store."""
+def stub_arena(
+    directory: Path, processors: Processors, names: tuple[str, ...], recorder: Sequence[str | Path] = ()
+) -> Iterator[Arena]:
+    """Contestants in front of the stub store.
+
+    Args:
+        directory: everything is written there.
+        processors: who runs where.
+        names: the contestants.
+        recorder: arguments of the interpreter that run gateways under a profiler, if any.
+    """
     authority = CertificateAuthority(directory / "tls")
     program = build_store(directory / "bin")
     store = StubStore(directory / "stub", authority, program, len(processors.others))
-    with _arena(directory, authority, store, processors, names) as arena:
+    with _arena(directory, authority, store, processors, names, recorder) as arena:
         yield arena
 
 
@@ -80,7 +89,12 @@ def realistic_arena(directory: Path, processors: Processors, names: tuple[str, .
 
 @contextmanager
 def _arena(
-    directory: Path, authority: CertificateAuthority, store: S3Server, processors: Processors, names: tuple[str, ...]
+    directory: Path,
+    authority: CertificateAuthority,
+    store: S3Server,
+    processors: Processors,
+    names: tuple[str, ...],
+    recorder: Sequence[str | Path] = (),
 ) -> Iterator[Arena]:
     with ExitStack() as cleanup:
         vault = OpenBao(directory / "vault", authority)
@@ -91,7 +105,7 @@ def _arena(
         store.start()
         pin(store.pid, processors.others)
         pin(vault.pid, processors.others)
-        contestants = tuple(_contestant(name, directory, authority, store, vault, cleanup) for name in names)
+        contestants = tuple(_contestant(name, directory, authority, store, vault, cleanup, recorder) for name in names)
         for contestant in contestants:
             if contestant.pid is not None:
                 pin(contestant.pid, processors.proxy)
@@ -103,7 +117,13 @@ def _arena(
 
 
 def _contestant(
-    name: str, directory: Path, authority: CertificateAuthority, store: S3Server, vault: OpenBao, cleanup: ExitStack
+    name: str,
+    directory: Path,
+    authority: CertificateAuthority,
+    store: S3Server,
+    vault: OpenBao,
+    cleanup: ExitStack,
+    recorder: Sequence[str | Path],
 ) -> Contestant:
     bucket = f"bench-{name}"
     if name == DIRECT:
@@ -124,6 +144,7 @@ def _contestant(
         # nginx writes no log either. One worker, because there is one processor for it.
         options={"log": {"access_log": False}, "workers": 1},
     )
+    gateway.process.command[1:1] = map(str, recorder)
     cleanup.callback(gateway.stop)
     gateway.start()
     return Contestant(name, gateway.endpoint, gateway.credentials, bucket, authority.ca_file, gateway.process.pid)

@@ -11,7 +11,7 @@ from aiohttp import web
 from gateway.errors import S3Error, UpstreamUnavailable
 from gateway.s3.form import MultipartFormParser
 from gateway.s3.headers import Headers
-from gateway.server.client_body import received
+from gateway.server.client_body import piece_bytes, received
 from gateway.server.exchange import Exchange
 from gateway.server.form_body import FormBody
 from gateway.server.keep_alive import answer_in_time
@@ -129,6 +129,56 @@ async def test_an_error_in_time_is_raised(front: Front) -> None:
 
     assert (await front.ask(work))[0] == 403
     assert [error.code for error in caught] == ["AccessDenied"]
+
+
+async def test_a_body_that_fails_before_its_first_byte_is_an_error_and_not_half_an_answer(front: Front) -> None:
+    answer = await front.upstream(_says(b"x" * 10, announced=True))
+
+    async def chunks() -> AsyncIterator[bytes]:
+        for piece in ():
+            yield piece
+        raise UpstreamUnavailable("gone")
+
+    async def work(request: web.BaseRequest) -> web.StreamResponse:
+        try:
+            return await stream(request, front.exchange, answer, chunks())
+        except UpstreamUnavailable as error:
+            return error_response(error, front.exchange, "GET", "/b/k", close=False)
+
+    status, body, _ = await front.ask(work)
+    assert status == 503
+    assert b"<Code>ServiceUnavailable</Code>" in body
+    assert not front.exchange.failed_after_headers
+
+
+@pytest.mark.parametrize("chunks", [0, 1, 3])
+async def test_the_head_of_an_answer_leaves_with_the_beginning_of_its_body(front: Front, chunks: int) -> None:
+    answer = await front.upstream(_says(b"x" * 10 * chunks, announced=True))
+    writes: list[int] = []
+
+    async def pieces() -> AsyncIterator[bytes]:
+        for _ in range(chunks):
+            yield b"x" * 10
+
+    async def work(request: web.BaseRequest) -> web.StreamResponse:
+        assert request.transport is not None
+        write = request.transport.write
+
+        def counted(data: bytes) -> None:
+            writes.append(len(data))
+            write(data)
+
+        request.transport.write = counted  # type: ignore[method-assign, assignment]
+        return await stream(request, front.exchange, answer, pieces())
+
+    status, body, _ = await front.ask(work)
+    assert (status, body) == (200, b"x" * 10 * chunks)
+    assert len(writes) == max(1, chunks)
+
+
+@pytest.mark.parametrize(("requests", "size"), [(1, 262_144), (8, 262_144), (9, 65_536), (1_000, 65_536)])
+def test_pieces_of_bodies_are_small_when_there_are_many(requests: int, size: int) -> None:
+    assert piece_bytes(requests) == size
 
 
 async def test_a_body_that_breaks_off_upstream_breaks_off_downstream(front: Front) -> None:
