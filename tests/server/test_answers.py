@@ -135,7 +135,8 @@ async def test_a_body_that_fails_before_its_first_byte_is_an_error_and_not_half_
     answer = await front.upstream(_says(b"x" * 10, announced=True))
 
     async def chunks() -> AsyncIterator[bytes]:
-        for piece in ():
+        nothing: tuple[bytes, ...] = ()
+        for piece in nothing:
             yield piece
         raise UpstreamUnavailable("gone")
 
