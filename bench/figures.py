@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from bench.loads import Kind, Load
+from bench.loads import Load
 
 _GIB = 1024**3
 
@@ -111,8 +111,3 @@ def result_as_json(result: Result) -> dict[str, Any]:
         "contestant": result.contestant,
         "rounds": [asdict(taken) for taken in result.rounds],
     }
-
-
-def result_from_json(record: dict[str, Any]) -> Result:
-    load = Load(Kind[record["kind"]], record["size"], record["connections"])
-    return Result(load, record["contestant"], tuple(Round(**taken) for taken in record["rounds"]))

@@ -31,8 +31,8 @@ def prepare() -> None:
             f"the benchmark needs more programs: apt-get install --no-install-recommends {' '.join(missing)}"
         )
     print(f"installing {', '.join(missing)}", flush=True)
-    _run(["apt-get", "update", "--quiet"], _INSTALL_SECONDS)
-    _run(["apt-get", "install", "--yes", "--quiet", "--no-install-recommends", *missing], _INSTALL_SECONDS)
+    run_program(["apt-get", "update", "--quiet"], _INSTALL_SECONDS)
+    run_program(["apt-get", "install", "--yes", "--quiet", "--no-install-recommends", *missing], _INSTALL_SECONDS)
 
 
 def build_store(target: Path) -> Path:
@@ -46,11 +46,16 @@ def build_store(target: Path) -> Path:
         raise LabError("the benchmark's store is a Go program, and there is no go on PATH")
     target.mkdir(parents=True, exist_ok=True)
     program = target / "store"
-    _run([go, "build", "-o", str(program), "."], _BUILD_SECONDS, directory=_STORE_SOURCE)
+    run_program([go, "build", "-o", str(program), "."], _BUILD_SECONDS, directory=_STORE_SOURCE)
     return program
 
 
-def _run(command: list[str], seconds: float, directory: Path | None = None) -> None:
+def run_program(command: list[str], seconds: float, directory: Path | None = None) -> None:
+    """Run a program to its end.
+
+    Raises:
+        LabError: it failed.
+    """
     done = subprocess.run(
         command,
         cwd=directory,

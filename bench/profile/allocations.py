@@ -1,13 +1,12 @@
 """What a gateway allocates, by memray: which places do so most often, and which ask for most memory."""
 
 import json
-import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lab.binaries import LabError
+from bench.prepare import run_program
 
 _SHOWN = 20
 _SECONDS = 300
@@ -40,16 +39,21 @@ def read_record(record: Path) -> Allocations:
         LabError: memray can not read it.
     """
     target = record.with_suffix(".json")
-    done = subprocess.run(
-        [sys.executable, "-m", "memray", "stats", "--json", "--force", f"-n{_SHOWN}", "--output", target, record],
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=_SECONDS,
-        check=False,
+    run_program(
+        [
+            sys.executable,
+            "-m",
+            "memray",
+            "stats",
+            "--json",
+            "--force",
+            f"-n{_SHOWN}",
+            "--output",
+            str(target),
+            str(record),
+        ],
+        _SECONDS,
     )
-    if done.returncode != 0:
-        raise LabError(f"memray failed:\n{done.stderr[-1000:]}")
     return parse_stats(json.loads(target.read_text()))
 
 
