@@ -122,6 +122,7 @@ def test_what_is_found(place: Place, seaweed: SeaweedFS) -> None:
     assert [line["object_key"] for line in place.findings(prefix="cse/", status=1)[0]] == ["cse/plain"]
 
 
+@pytest.mark.slow
 def test_another_key_is_found(place: Place, seaweed: SeaweedFS, openbao: OpenBao) -> None:
     """SeaweedFS opens keys by name: a second one at the same vault."""
     openbao.create_transit_key("audit-other")
@@ -135,6 +136,7 @@ def test_another_key_is_found(place: Place, seaweed: SeaweedFS, openbao: OpenBao
     assert (line["difference"], line["wanted"]["key"]) == ("key", "audit-other")
 
 
+@pytest.mark.slow
 def test_an_older_version_of_a_customer_key_is_found_and_fixed(place: Place, openbao: OpenBao) -> None:
     place.put("sse-c/object")
     lines, summary = place.findings("--fix", status=0)
@@ -169,6 +171,7 @@ def test_fix_writes_the_findings_and_nothing_else(place: Place) -> None:
     assert _etags(place) == after
 
 
+@pytest.mark.slow
 def test_findings_come_in_the_order_of_the_list(place: Place) -> None:
     """Whichever object was looked at first: under a customer key it takes more requests."""
     for number in range(40):
@@ -224,6 +227,7 @@ def test_an_interrupted_fix_goes_on_where_it_was(place: Place) -> None:
     assert place.findings(status=0)[0] == []
 
 
+@pytest.mark.slow
 def test_old_versions(place: Place) -> None:
     place.client.put_bucket_versioning(Bucket=place.bucket, VersioningConfiguration={"Status": "Enabled"})
     place.put("sse-s3/object")
@@ -235,6 +239,7 @@ def test_old_versions(place: Place) -> None:
     assert place.audit("--versions", "--fix").exit_code == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [("--state", "x"), ("--rate", "1"), ("--byte-rate", "1M"), ("--no-verify",)])
 def test_options_that_need_fix(place: Place, options: tuple[str, ...]) -> None:
     done = place.audit(*options)
@@ -242,6 +247,7 @@ def test_options_that_need_fix(place: Place, options: tuple[str, ...]) -> None:
     assert "--fix" in done.output
 
 
+@pytest.mark.slow
 def test_an_object_that_several_rules_may_be_about(place: Place) -> None:
     """Who wrote it is not known any more. What none of the rules asks for is found, and can not be fixed."""
     document = json.loads(place.gateway.config_file.read_text())
@@ -258,6 +264,7 @@ def test_an_object_that_several_rules_may_be_about(place: Place) -> None:
     assert (line["status"], line["object_key"]) == ("not_fixed", "plain")
 
 
+@pytest.mark.slow
 def test_a_table_can_not_steer_a_terminal(place: Place) -> None:
     place.put("cse/\u001b[2Jname")
     done = place.audit()
@@ -267,6 +274,7 @@ def test_a_table_can_not_steer_a_terminal(place: Place) -> None:
     assert "1 objects; 1 found" in done.output
 
 
+@pytest.mark.slow
 def test_csv_is_no_program(place: Place) -> None:
     names = [f"cse/{_FORMULA}", 'cse/a,b"c;d', "cse/line\nfeed", "cse/ü"]
     for name in names:
@@ -280,6 +288,7 @@ def test_csv_is_no_program(place: Place) -> None:
     assert "4 objects; 4 found" in done.stderr
 
 
+@pytest.mark.slow
 def test_what_can_not_be_looked_at(place: Place, openbao: OpenBao) -> None:
     """The vault does not give the key: nothing is known about the object, and that is not nothing."""
     place.put("sse-c/object")
@@ -293,6 +302,7 @@ def test_what_can_not_be_looked_at(place: Place, openbao: OpenBao) -> None:
     assert (summary["objects"], summary["not_known"]) == (2, 1)
 
 
+@pytest.mark.slow
 def test_a_bucket_that_is_not_there(place: Place) -> None:
     place.bucket = "audit-there-is-none"
     done = place.audit("--format", "json")

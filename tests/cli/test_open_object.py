@@ -230,6 +230,7 @@ def large(ring: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 class TestProgram:
     """The program itself, as a process."""
 

@@ -96,6 +96,7 @@ def test_the_source_of_a_copy_has_its_own_policy(store: S3Server, gateway: Gatew
     direct.delete_bucket_policy(Bucket=source)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("allow", "status"), [(False, 503), (True, 200)], ids=["refused", "allowed"])
 def test_what_happens_while_policies_can_not_be_read(
     store: S3Server, authority: CertificateAuthority, tmp_path_factory: pytest.TempPathFactory, allow: bool, status: int

@@ -56,9 +56,8 @@ def _is_idle(gateway: Gateway) -> bool:
 @pytest.mark.parametrize(
     "key",
     [
-        "half-then-farewell", "half-then-reset", "nothing-then-farewell", "all-but-one", "chunks-without-end",
-        "half-a-chunk", "half-then-silence",
-        "broken-chunk",
+        "half-then-farewell", "half-then-reset", "all-but-one", "chunks-without-end", "half-a-chunk",
+        "half-then-silence", "broken-chunk",
     ],
 )  # fmt: skip
 def test_a_cut_body_is_never_a_whole_one(gateway: Gateway, key: str) -> None:
@@ -71,6 +70,16 @@ def test_a_cut_body_is_never_a_whole_one(gateway: Gateway, key: str) -> None:
     wait_until(lambda: _is_idle(gateway), seconds=5, what="the end of the request")
     line = next(line for line in reversed(gateway.access_log()) if line.get("object_key", line.get("key")) == key)
     assert line["status"] == 500
+
+
+def test_a_body_that_never_begins_is_an_error(gateway: Gateway) -> None:
+    """The head does not leave before the body has begun, so the client is told."""
+    with connected(gateway.endpoint, gateway.ca_file) as wire:
+        wire.socket.settimeout(10)
+        wire.send(signer(gateway).get("/hostile/nothing-then-farewell"))
+        answer = wire.answer("GET")
+    assert (answer.status, b"<Code>ServiceUnavailable</Code>" in answer.body) == (503, True)
+    wait_until(lambda: _is_idle(gateway), seconds=5, what="the end of the request")
 
 
 @pytest.mark.parametrize("key", ["silence", "farewell", "no-http"])
