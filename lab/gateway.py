@@ -32,7 +32,6 @@ class Gateway:
         admin_endpoint: health and metrics.
         credentials: what clients sign with.
         ca_file: the CA bundle that verifies ``endpoint``.
-        environment: the secrets that its configuration refers to; commands with this configuration need them too.
     """
 
     def __init__(
@@ -73,7 +72,7 @@ class Gateway:
         self.admin_endpoint = f"http://127.0.0.1:{admin_port}"
         directory.mkdir(parents=True, exist_ok=True)
         certificate = authority.issue_server(name)
-        self.environment = environment = {
+        environment = {
             _STORE_SECRET: store.credentials.secret_key,
             _CLIENT_SECRET: self.credentials.secret_key,
         }
@@ -125,6 +124,11 @@ class Gateway:
             directory=directory,
             environment=environment,
         )
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The secrets that its configuration refers to: the process has them, and commands need them too."""
+        return self.process.environment
 
     @property
     def log_file(self) -> Path:

@@ -97,7 +97,7 @@ class ServerProcess:
         self.command = [str(word) for word in command]
         self.directory = directory
         self.log_file = directory / f"{name}.log"
-        self._environment = dict(environment or {})
+        self.environment = dict(environment or {})
         self._process: subprocess.Popen[bytes] | None = None
 
     def __repr__(self) -> str:
@@ -130,7 +130,7 @@ class ServerProcess:
             self._process = subprocess.Popen(
                 [*_die_with_parent(), *self.command],
                 cwd=self.directory,
-                env=os.environ | self._environment,
+                env=os.environ | self.environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

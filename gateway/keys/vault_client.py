@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from gateway.keys.login_token import LoginToken
+from gateway.keys.metering import NotAsked
 from gateway.keys.static_token import StaticToken
 from gateway.keys.vault_error import VaultError, VaultObserver, VaultResult
 from gateway.keys.vault_http import VaultAnswer, VaultHttp
@@ -96,10 +97,15 @@ class VaultClient:
         The answer's result is OK or NOT_FOUND, or INVALID when the vault refused with status 400 and said why.
 
         Raises:
+            NotAsked: there is no token.
             VaultError: anything else. Of a refused token the code is ServiceUnavailable when there is another one by
                 now, so that asking again helps, else AccessDenied.
         """
-        token = await self._tokens.current()
+        try:
+            token = await self._tokens.current()
+        except VaultError as error:
+            # There is no token, so the request that was asked for is not made, and is not one of those that count.
+            raise NotAsked(str(error), code=error.code) from None
         answer = await self._http.exchange("POST", path, token=token, body=body)
         if answer.result in {VaultResult.OK, VaultResult.NOT_FOUND}:
             return answer

@@ -127,7 +127,7 @@ def _gateway(directory: Path, authority: CertificateAuthority, openbao: OpenBao,
     shared = directory / "credentials"
     owner = rgw.credentials
     shared.write_text(f"[owner]\naws_access_key_id = {owner.access_key}\naws_secret_access_key = {owner.secret_key}\n")
-    gateway.environment |= {
+    gateway.process.environment |= {
         _SECRET: rgw.other_credentials.secret_key,
         "AWS_SHARED_CREDENTIALS_FILE": str(shared),
     }

@@ -15,7 +15,7 @@ from gateway.config.load import read_text
 from gateway.config.model import Config
 from gateway.config.policies import PolicyFile
 from gateway.errors import S3Error
-from gateway.policy.authorize import AuthorizedRequest, authorize
+from gateway.policy.authorize import AuthorizedRequest, DependsOnSource, authorize
 from gateway.policy.iam.compiled import CompiledPolicies
 from gateway.policy.permission import Permission, PolicyDenied, Standing
 from gateway.policy.rules import EncryptionRule, ModeName
@@ -37,18 +37,23 @@ class Outcome:
         authorized: the request, when it may go upstream.
         refusal: what the client is answered, when it may not.
         refused_by_rules: whether the encryption rules refuse it, and not what comes before them.
+        undecided: what let a copy happen whose rule depends on what the copy takes from its source, which only a
+            running gateway can look at; else None.
     """
 
     verified: VerifiedRequest | None = None
     authorized: AuthorizedRequest | None = None
     refusal: S3Error | None = None
     refused_by_rules: bool = False
+    undecided: Permission | None = None
 
     @property
     def permission(self) -> Permission | None:
         """What decided that it may happen, or that it may not; None when it did not come so far."""
         if self.authorized is not None:
             return self.authorized.permission
+        if self.undecided is not None:
+            return self.undecided
         return self.refusal.permission if isinstance(self.refusal, PolicyDenied) else None
 
 
@@ -141,6 +146,9 @@ class OfflineGateway:
             judge = await policies.judge(verified, asked.tls_version)
             try:
                 return Outcome(verified, authorize(verified, self.rules, self.refused, judge))
+            except DependsOnSource:
+                undecided = authorize(verified, _NO_OPINION, self.refused, judge).permission
+                return Outcome(verified, undecided=undecided)
             except S3Error as refusal:
                 # Would the request get so far if no rule had an opinion?
                 by_rules = _passes(lambda: authorize(verified, _NO_OPINION, self.refused, judge))

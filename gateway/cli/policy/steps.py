@@ -12,15 +12,20 @@ from gateway.errors import S3Error
 from gateway.policy.authorize import CREATES_OBJECT, AuthorizedRequest
 from gateway.policy.default_encryption import EncryptionSource
 from gateway.policy.iam.actions import accesses_of
+from gateway.policy.permission import Permission
 from gateway.s3.authenticate import VerifiedRequest
 from gateway.s3.headers import Headers
 from gateway.s3.operation import Operation
 from gateway.server.plain_http import refuse
 
-Verdict = Literal["passed", "refused", "not reached"]
+Verdict = Literal["passed", "refused", "depends", "not reached"]
 
 NAMES = ("transport", "identity", "policy", "default", "transform", "upstream", "answer")
 _POLICY, _DEFAULT = 3, 4
+_ON_SOURCE = (
+    "which rule is about the copy depends on tags or a content type that it takes from its source;",
+    "the gateway looks at the source, this command does not",
+)
 _CHOSEN_BY = {
     EncryptionSource.CLIENT: "the client asks for it",
     EncryptionSource.INJECTED: "the rule gives it",
@@ -66,6 +71,7 @@ def steps_of(asked: ImaginedRequest, outcome: Outcome, config: Config) -> list[S
         steps.append(Step(len(steps) + 1, "refused", (*asks, *_refusal_lines(refusal))))
         steps.extend(Step(number, "not reached") for number in range(len(steps) + 1, len(NAMES)))
         steps.append(Step(len(NAMES), "refused", (f"{refusal.status} {refusal.code}: {refusal.message}",)))
+    steps.extend(Step(number, "not reached") for number in range(len(steps) + 1, len(NAMES) + 1))
     return steps
 
 
@@ -89,9 +95,12 @@ def _served(asked: ImaginedRequest, outcome: Outcome, config: Config) -> Iterato
     if outcome.authorized is None:
         if outcome.refused_by_rules:
             yield Step(_POLICY, "passed", _asks_of(verified))
+        if outcome.undecided is not None:
+            yield Step(_POLICY, "passed", (*_asks_of(verified), *_permission_lines(verified, outcome.undecided)))
+            yield Step(_DEFAULT, "depends", _ON_SOURCE)
         return
     authorized = outcome.authorized
-    yield Step(_POLICY, "passed", (*_asks_of(verified), *_permission_lines(authorized)))
+    yield Step(_POLICY, "passed", (*_asks_of(verified), *_permission_lines(verified, authorized.permission)))
     yield Step(_DEFAULT, "passed", tuple(_default_lines(authorized)))
     yield Step(5, "passed", tuple(sent_upstream(authorized)))
     yield Step(6, "passed", tuple(_upstream_lines(authorized, config)))
@@ -114,10 +123,9 @@ def _asks_of(verified: VerifiedRequest) -> tuple[str, ...]:
     return tuple(f"asks for {access.action} on {access.resource}" for access in accesses)
 
 
-def _permission_lines(authorized: AuthorizedRequest) -> Iterator[str]:
-    permission = authorized.permission
+def _permission_lines(verified: VerifiedRequest, permission: Permission) -> Iterator[str]:
     yield f"{permission.effect.value} by {permission.rule}"
-    if authorized.request.operation is Operation.DELETE_OBJECTS:
+    if verified.request.operation is Operation.DELETE_OBJECTS:
         yield "each key of the document is asked for by itself, as DELETE of that key"
 
 
