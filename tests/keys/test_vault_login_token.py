@@ -6,6 +6,7 @@ import json
 import secrets
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 import pytest
 
@@ -165,7 +166,12 @@ async def test_logins_that_fail_do_not_use_up_the_replacements(
         assert caught.value.code == "ServiceUnavailable"
         await asyncio.sleep(0.06)
     vault.server.reply = well
-    assert (await client.read(PATH)).result is VaultResult.OK
+    for _ in range(20):  # on a busy machine the last pause may not be over yet
+        with suppress(KeyUnavailable):
+            assert (await client.read(PATH)).result is VaultResult.OK
+            return
+        await asyncio.sleep(0.06)
+    pytest.fail("it does not recover")
 
 
 async def asking(provider: VaultTransitProvider, stop: asyncio.Event) -> list[KeyUnavailable]:
