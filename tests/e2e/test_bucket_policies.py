@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import urllib3
+from botocore.exceptions import ClientError
 
 from lab.certificates import CertificateAuthority
 from lab.gateway import Gateway
@@ -91,7 +92,15 @@ def test_the_source_of_a_copy_has_its_own_policy(store: S3Server, gateway: Gatew
     direct.put_bucket_policy(Bucket=source, Policy=_deny(source, "s3:GetObject", Condition=by_name))
     client = gateway.client()
     copy = {"Bucket": other, "Key": "copy"}
-    assert fails(lambda: client.copy_object(**copy, CopySource={"Bucket": source, "Key": "k"}))[0] == 403
+
+    def is_refused() -> bool:
+        try:
+            client.copy_object(**copy, CopySource={"Bucket": source, "Key": "k"})
+        except ClientError as error:
+            return bool(error.response["ResponseMetadata"]["HTTPStatusCode"] == 403)
+        return False
+
+    wait_until(is_refused, seconds=10, what="the policy of the source at the gateway")
     client.copy_object(**copy, CopySource={"Bucket": other, "Key": "k"})
     direct.delete_bucket_policy(Bucket=source)
 
