@@ -61,7 +61,7 @@ def describe_connection(transport: asyncio.BaseTransport, listener: str) -> Conn
     address = peer_address(transport)
     client_address = str(address) if address is not None else UNIX_CLIENT
     tls = transport.get_extra_info("ssl_object")
-    if not isinstance(tls, ssl.SSLObject):
+    if not isinstance(tls, ssl.SSLSocket):
         return ConnectionInfo(listener=listener, scheme="http", client_address=client_address)
     return ConnectionInfo(
         listener=listener,
@@ -72,7 +72,7 @@ def describe_connection(transport: asyncio.BaseTransport, listener: str) -> Conn
     )
 
 
-def _certificate_subject(tls: ssl.SSLObject) -> str | None:
+def _certificate_subject(tls: ssl.SSLSocket) -> str | None:
     """The subject of the peer's certificate, which the TLS library verified when there is one."""
     der = tls.getpeercert(binary_form=True)
     return x509.load_der_x509_certificate(der).subject.rfc4514_string() if der else None

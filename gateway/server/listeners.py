@@ -15,6 +15,7 @@ import structlog
 from aiohttp import web
 
 from gateway.errors import ConfigError
+from gateway.net.tls_listener import TlsListener
 from gateway.server.addresses import Address, TcpAddress, UnixAddress, bound_address
 from gateway.server.balancer import Networks, ProxyProtocolFront, forwarded_connection
 from gateway.server.http_server import http_server
@@ -106,7 +107,7 @@ class Listeners:
     def __init__(self, serving: Serving, listeners: Sequence[Listener]) -> None:
         self._serving = serving
         self._listeners = tuple(listeners)
-        self._servers: list[asyncio.Server] = []
+        self._servers: list[asyncio.Server | TlsListener] = []
         self.tls: dict[str, ServerTls] = {}
         self.addresses: dict[str, Address] = {}
 
@@ -127,19 +128,14 @@ class Listeners:
             await self._open(listener, server, sockets[listener.name])
 
     async def _open(self, listener: Listener, server: web.Server, listening: socket.socket) -> None:
-        limits = self._serving.limits
+        factory = self._factory(listener, server)
         tls = self.tls.get(listener.name)
-        loop = asyncio.get_running_loop()
-        create = loop.create_unix_server if isinstance(listener.address, UnixAddress) else loop.create_server
-        opened = await create(
-            self._factory(listener, server),
-            sock=listening,
-            backlog=BACKLOG,
-            ssl=tls.context if tls is not None else None,
-            ssl_handshake_timeout=limits.header_seconds if tls is not None else None,
-            ssl_shutdown_timeout=limits.idle_seconds if tls is not None else None,
-        )
-        self._servers.append(opened)
+        if tls is not None:
+            self._servers.append(self._accept_tls(listening, tls, factory))
+        else:
+            loop = asyncio.get_running_loop()
+            create = loop.create_unix_server if isinstance(listener.address, UnixAddress) else loop.create_server
+            self._servers.append(await create(factory, sock=listening, backlog=BACKLOG))
         self.addresses[listener.name] = bound_address(listening, listener.address)
         _log.info(
             "listening",
@@ -147,6 +143,22 @@ class Listeners:
             kind=type(listener).__name__,
             address=str(self.addresses[listener.name]),
         )
+
+    def _accept_tls(
+        self, listening: socket.socket, tls: ServerTls, factory: Callable[[], asyncio.Protocol]
+    ) -> TlsListener:
+        limits, metrics = self._serving.limits, self._serving.metrics
+        accepting = TlsListener(
+            listening,
+            tls.context,
+            factory,
+            handshake_seconds=limits.header_seconds,
+            farewell_seconds=limits.idle_seconds,
+            most_handshakes=limits.max_connections,
+            on_shed=lambda: metrics.shed("connections"),
+        )
+        accepting.open(BACKLOG)
+        return accepting
 
     def _open_tls(self, listener: HttpsListener) -> ServerTls:
         metrics, name = self._serving.metrics, listener.name

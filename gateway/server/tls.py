@@ -124,6 +124,7 @@ def _load(settings: TlsSettings) -> tuple[ssl.SSLContext, datetime]:
     certificate = x509.load_pem_x509_certificate(settings.certificate_file.read_bytes())
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = _MINIMUM[settings.minimum_version]
+    context.options |= ssl.OP_NO_RENEGOTIATION  # the transport writes without looking for anything to read
     context.set_alpn_protocols(["http/1.1"])
     password = settings.private_key_password
     context.load_cert_chain(

@@ -1,0 +1,1 @@
+"""Encrypted connections: TLS straight on the socket."""
