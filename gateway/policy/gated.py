@@ -87,7 +87,5 @@ def binding_rule(rules: Sequence[EncryptionRule], bucket: str, object_key: str |
 
 
 def _opens_acl(headers: Headers) -> bool:
-    return any(
-        (name == _ACL and value.strip() not in _CLOSED_ACLS) or (name.startswith(_GRANTS) and value.strip())
-        for name, value in headers
-    )
+    given = [field for field in headers.fields if field[0] == _ACL or field[0].startswith(_GRANTS)]
+    return any(value.strip() not in (_CLOSED_ACLS if name == _ACL else {""}) for name, value in given)

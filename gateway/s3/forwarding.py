@@ -21,7 +21,7 @@ _SIGNATURE = frozenset({"authorization", "date", "x-amz-date", "x-amz-content-sh
 _PAYLOAD = frozenset(
     {"content-encoding", "x-amz-decoded-content-length", "x-amz-trailer", "x-amz-sdk-checksum-algorithm"}
 )
-_DROPPED = _CONNECTION | _SIGNATURE | _PAYLOAD
+_DROPPED = _CONNECTION | _SIGNATURE | _PAYLOAD | ENCRYPTION_HEADERS
 
 _SIGV2_PARAMETERS = frozenset({"AWSAccessKeyId", "Signature", "Expires"})
 
@@ -33,9 +33,9 @@ def forwarded_headers(received: Headers) -> Headers:
     encoding stays what is stored with the object; ``aws-chunked`` is not.
     """
     named = {token.strip().lower() for value in received.all("connection") for token in value.split(",")}
-    dropped = _DROPPED | ENCRYPTION_HEADERS | named
-    kept = Headers(
-        (name, value) for name, value in received if name not in dropped and not name.startswith("x-forwarded-")
+    dropped = _DROPPED | named if named else _DROPPED
+    kept = Headers.of(
+        [field for field in received.fields if field[0] not in dropped and not field[0].startswith("x-forwarded-")]
     )
     encoding = stored_content_encoding(received)
     return kept.replacing((("content-encoding", encoding),)) if encoding else kept
@@ -43,7 +43,7 @@ def forwarded_headers(received: Headers) -> Headers:
 
 def encryption_headers_of(received: Headers) -> Headers:
     """The client's own encryption header fields."""
-    return Headers((name, value) for name, value in received if name in ENCRYPTION_HEADERS)
+    return Headers.of([field for field in received.fields if field[0] in ENCRYPTION_HEADERS])
 
 
 def forwarded_query(received: Query) -> Query:

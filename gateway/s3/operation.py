@@ -131,13 +131,15 @@ class Operation(Enum):
     POST_OBJECT = "PostObject"
     CORS_PREFLIGHT = "CorsPreflight"
 
-    @property
-    def info(self) -> OperationInfo:
-        """What is known about the operation."""
-        return OPERATIONS[self]
+    def __init__(self, name: str) -> None:
+        #: What is known about the operation.
+        self.info: OperationInfo = INFO_BY_NAME[name]
+
+    # A member equals itself only. What Enum has instead is a function in Python, called for every look into a table.
+    __hash__ = object.__hash__
 
 
-OPERATIONS: Mapping[Operation, OperationInfo] = {operation: INFO_BY_NAME[operation.value] for operation in Operation}
+OPERATIONS: Mapping[Operation, OperationInfo] = {operation: operation.info for operation in Operation}
 
 #: Operations that exist on directory buckets or Object Lambda only, which the gateway does not front.
 UNSUPPORTED: frozenset[Operation] = frozenset(

@@ -48,7 +48,10 @@ _TIMESTAMP = re.compile(r"[0-9]{8}T[0-9]{6}Z", re.ASCII)
 _UNRESERVED = "-_.~"
 _PLAIN_PATH = re.compile(r"[A-Za-z0-9\-_.~/]*", re.ASCII)
 _NOTHING_TO_ENCODE = re.compile(r"[A-Za-z0-9\-_.~]*", re.ASCII)
+_BLANK = " \t"
 _BLANKS = re.compile(r"[ \t]+")
+#: The fields that authenticate a request of ours; older ones are replaced.
+_AUTHENTICATING = frozenset({"authorization", "x-amz-content-sha256", "x-amz-date", "x-amz-security-token"})
 
 
 def to_bytes(text: str) -> bytes:
@@ -126,12 +129,12 @@ def canonical_request(
         signed_headers: lower-case names, sorted; a name that ``headers`` lacks counts as empty.
         payload_hash: the value of ``x-amz-content-sha256``, or ``UNSIGNED-PAYLOAD``.
     """
-    values: dict[str, str] = {}
-    for name, value in headers:
-        trimmed = _trimmed(value)
-        values[name] = f"{values[name]},{trimmed}" if name in values else trimmed
+    values = (_trimmed(headers) if headers.repeats else headers).joined()
     names = tuple(signed_headers)
-    lines = "".join(f"{name}:{values.get(name, '')}\n" for name in names)
+    lines = "".join([f"{name}:{values.get(name, '').strip(_BLANK)}\n" for name in names])
+    if "  " in lines or "\t" in lines:
+        values = _trimmed(headers).joined()
+        lines = "".join([f"{name}:{values.get(name, '')}\n" for name in names])
     return f"{method}\n{path}\n{query}\n{lines}\n{';'.join(names)}\n{payload_hash}"
 
 
@@ -196,10 +199,11 @@ def sign_headers(  # noqa: PLR0913, PLR0917 - the parts of a request, each a pla
     if "host" not in headers:
         raise ValueError("a signed request needs its host header")
     timestamp = render_timestamp(now)
-    added = [("x-amz-date", timestamp), ("x-amz-content-sha256", payload_hash)]
+    fields = [field for field in headers.fields if field[0] not in _AUTHENTICATING]
+    fields += (("x-amz-date", timestamp), ("x-amz-content-sha256", payload_hash))
     if credential.session_token is not None:
-        added.append(("x-amz-security-token", credential.session_token.reveal()))
-    unsigned = headers.without(("authorization", "x-amz-security-token")).replacing(added)
+        fields.append(("x-amz-security-token", credential.session_token.reveal()))
+    unsigned = Headers.of(fields)
     names = tuple(sorted(unsigned.names() - UNSIGNED_HEADERS))
     canonical = canonical_request(
         method, canonical_path(raw_path), canonical_query(raw_query), unsigned, names, payload_hash
@@ -211,7 +215,7 @@ def sign_headers(  # noqa: PLR0913, PLR0917 - the parts of a request, each a pla
         f"{ALGORITHM} Credential={credential.access_key_id}/{scope}, "
         f"SignedHeaders={';'.join(names)}, Signature={signature}"
     )
-    return Headers((*unsigned, ("authorization", authorization)))
+    return Headers.of((*fields, ("authorization", authorization)))
 
 
 def _reencode(text: str) -> str:
@@ -220,8 +224,6 @@ def _reencode(text: str) -> str:
     return quote(unquote_to_bytes(to_bytes(text)), safe=_UNRESERVED)
 
 
-def _trimmed(value: str) -> str:
-    trimmed = value.strip(" \t")
-    if "  " in trimmed or "\t" in trimmed:
-        return _BLANKS.sub(" ", trimmed)
-    return trimmed
+def _trimmed(headers: Headers) -> Headers:
+    """Without blanks around the values, and with one space for several inside them."""
+    return Headers.of([(name, _BLANKS.sub(" ", value.strip(_BLANK))) for name, value in headers.fields])

@@ -103,12 +103,8 @@ def receive(http: web.BaseRequest, connection: ConnectionInfo, request_id: str) 
         method=http.method,
         raw_path=raw_path,
         raw_query=raw_query,
-        headers=Headers((_text(name), _text(value)) for name, value in http.raw_headers),
+        headers=Headers.received(http.raw_headers),
         scheme=connection.scheme,
         client_address=connection.client_address,
         request_id=request_id,
     )
-
-
-def _text(data: bytes) -> str:
-    return data.decode("utf-8", "surrogateescape")

@@ -94,12 +94,9 @@ def sign_request(
     Raises:
         S3Error: InvalidArgument for a field value that can not be sent unchanged.
     """
-    fields = [("host", location.host)]
-    for name, value in request.headers:
-        if name not in _OURS:
-            _check_value(name, value)
-            fields.append((name, value))
-    headers = Headers(fields)
+    given = [field for field in request.headers.fields if field[0] not in _OURS]
+    _check_values(given)
+    headers = Headers.of([("host", location.host), *given])
     if framing.trailer is not None and isinstance(request.body, StreamedBody):
         headers = headers.replacing(_chunked_fields(headers, request.body.size, framing.trailer))
     signed = headers
@@ -118,7 +115,7 @@ def sign_request(
     if framing.content_length is None:
         return signed
     # Not signed: it describes the connection's framing, and some proxies in front of S3 servers rewrite it.
-    return Headers((*signed, ("content-length", str(framing.content_length))))
+    return Headers.of((*signed.fields, ("content-length", str(framing.content_length))))
 
 
 def _trailer(request: UpstreamRequest, body: StreamedBody) -> Algorithm | None:
@@ -149,8 +146,16 @@ def _chunked_fields(headers: Headers, size: int, algorithm: Algorithm) -> list[t
     ]
 
 
-def _check_value(name: str, value: str) -> None:
+def _check_values(fields: list[tuple[str, str]]) -> None:
     """Refuse what the HTTP client would refuse, or worse: it drops bytes that are not UTF-8 without a word."""
+    values = "".join([value for _, value in fields])
+    if values.isascii() and not _CONTROL.search(values):
+        return
+    for name, value in fields:
+        _check_value(name, value)
+
+
+def _check_value(name: str, value: str) -> None:
     fault = "contains control characters" if _CONTROL.search(value) else ""
     if not value.isascii():
         try:
