@@ -5,6 +5,7 @@ checksum and length that the client stated was found right; when one is wrong th
 object appears.
 """
 
+from collections import deque
 from collections.abc import AsyncIterator
 
 from aiohttp import web
@@ -60,35 +61,72 @@ class ClientBody:
             )
         return b"".join([piece async for piece in self.pieces()])
 
-    async def pieces(self) -> AsyncIterator[bytes]:
+    def pieces(self) -> AsyncIterator[bytes]:
         """The body's pieces in order; the last one only after the whole body was verified.
 
         Raises:
-            S3Error: the body is not what its claims say.
+            S3Error: the body is not what its claims say; while the iteration goes on.
         """
-        reader = PayloadReader(self.claims, self._verified.chunk_signer)
-        withheld = b""
-        async for data in self._source:
-            for piece in reader.feed(data):
-                if withheld:
-                    yield withheld
-                withheld = piece
-        self.payload = reader.finish()
-        if withheld:
-            yield withheld
+        return _VerifiedPieces(self, PayloadReader(self.claims, self._verified.chunk_signer), self._source)
 
 
-async def received(http: web.BaseRequest, exchange: Exchange) -> AsyncIterator[bytes]:
-    """The body as the client sends it, which it is told to do now if it waits for that.
+class _VerifiedPieces:
+    """The pieces of one body, one of them always withheld until the end was found right.
+
+    An object, like the others on the way of a body: the event loop keeps a list of all generators that were begun.
+    """
+
+    __slots__ = ("_body", "_held", "_reader", "_source")
+
+    def __init__(self, body: ClientBody, reader: PayloadReader, source: AsyncIterator[bytes]) -> None:
+        self._body = body
+        self._reader = reader
+        self._source = source
+        self._held: deque[bytes] = deque()
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        while self._body.payload is None and len(self._held) < 2:
+            data = await anext(self._source, None)
+            if data is None:
+                self._body.payload = self._reader.finish()
+            else:
+                self._held += self._reader.feed(data)
+        if not self._held:
+            raise StopAsyncIteration
+        return self._held.popleft()
+
+
+class ReceivedBody:
+    """The body as the client sends it, which it is told to do once somebody asks, if it waits for that.
 
     Args:
         http: the request; its body has not been read.
         exchange: counts the bytes read.
     """
-    await accept_body(http)
-    async for data in http.content.iter_chunked(exchange.piece_bytes):
-        exchange.bytes_in += len(data)
-        yield data
+
+    __slots__ = ("_accepted", "_exchange", "_http")
+
+    def __init__(self, http: web.BaseRequest, exchange: Exchange) -> None:
+        self._http = http
+        self._exchange = exchange
+        self._accepted = False
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        """The next bytes, as soon as there are some."""
+        if not self._accepted:
+            self._accepted = True
+            await accept_body(self._http)
+        data = await self._http.content.read(self._exchange.piece_bytes)
+        if not data:
+            raise StopAsyncIteration
+        self._exchange.bytes_in += len(data)
+        return data
 
 
 def piece_bytes(requests_in_flight: int) -> int:
@@ -105,7 +143,7 @@ async def accept_body(http: web.BaseRequest) -> None:
 
     Source: RFC 9110, section 10.1.1.
     """
-    if http.headers.get("Expect", "").lower() != "100-continue" or http.content.is_eof():
+    if http.content.is_eof() or http.headers.get("Expect", "").lower() != "100-continue":
         return
     await http.writer.write(_CONTINUE)
     http.writer.output_size = 0

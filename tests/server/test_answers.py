@@ -11,7 +11,7 @@ from aiohttp import web
 from gateway.errors import S3Error, UpstreamUnavailable
 from gateway.s3.form import MultipartFormParser
 from gateway.s3.headers import Headers
-from gateway.server.client_body import piece_bytes, received
+from gateway.server.client_body import ReceivedBody, piece_bytes
 from gateway.server.exchange import Exchange
 from gateway.server.form_body import FormBody
 from gateway.server.keep_alive import answer_in_time
@@ -225,7 +225,7 @@ def test_fields_of_the_upstream_connection_are_not_passed_on() -> None:
 
 async def test_bytes_received_are_counted(front: Front) -> None:
     async def work(request: web.BaseRequest) -> web.StreamResponse:
-        return web.Response(body=b"".join([piece async for piece in received(request, front.exchange)]))
+        return web.Response(body=b"".join([piece async for piece in ReceivedBody(request, front.exchange)]))
 
     data = b"d" * 200_000
     assert (await front.ask(work, "PUT", data=data))[1] == data
@@ -234,7 +234,7 @@ async def test_bytes_received_are_counted(front: Front) -> None:
 
 async def test_a_body_that_waits_for_permission_is_let_in(front: Front) -> None:
     async def work(request: web.BaseRequest) -> web.StreamResponse:
-        return web.Response(body=b"".join([piece async for piece in received(request, front.exchange)]))
+        return web.Response(body=b"".join([piece async for piece in ReceivedBody(request, front.exchange)]))
 
     assert (await front.ask(work, "PUT", data=b"waited", expect100=True))[1] == b"waited"
 

@@ -1,5 +1,7 @@
 """GetObject, HeadObject and GetObjectAttributes: the stored object, with the customer key it needs if any."""
 
+from contextlib import aclosing
+
 from aiohttp import web
 
 from gateway.modes.plan import plan
@@ -25,17 +27,18 @@ async def read_object(call: Call) -> web.StreamResponse:
     client = call.authorized.requested.customer
     ring = call.services.key_ring
     sealed = expects_sealed(call)
-    async for attempt in ring.attempts(call.authorized.rule, call.bucket, call.object_key, client):
-        call.exchange.key_attempts += 1
-        encryption = Headers() if attempt.customer is None else Headers(attempt.customer.render())
-        answered = await (read_sealed(call, encryption) if sealed else _read(call, attempt, encryption))
-        if isinstance(answered, web.StreamResponse):
-            if is_success(answered.status):
-                _remember(call, attempt)
-            return answered
-        refusal = answered
-        if not may_want_another_key(answered.status, keyed=attempt.customer is not None):
-            break
+    async with aclosing(ring.attempts(call.authorized.rule, call.bucket, call.object_key, client)) as attempts:
+        async for attempt in attempts:
+            call.exchange.key_attempts += 1
+            encryption = Headers() if attempt.customer is None else Headers(attempt.customer.render())
+            answered = await (read_sealed(call, encryption) if sealed else _read(call, attempt, encryption))
+            if isinstance(answered, web.StreamResponse):
+                if is_success(answered.status):
+                    _remember(call, attempt)
+                return answered
+            refusal = answered
+            if not may_want_another_key(answered.status, keyed=attempt.customer is not None):
+                break
     if refusal is None:
         raise AssertionError("internal error: an object was asked for in no way")
     return refusal.reply(call)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from gateway.s3.checksums import Algorithm
 from gateway.s3.headers import Headers
-from gateway.server.client_body import ClientBody, received
+from gateway.server.client_body import ClientBody, ReceivedBody
 from gateway.server.handlers.call import Call
 from gateway.upstream.body import Body, BufferedBody, EmptyBody, StreamedBody
 
@@ -43,7 +43,7 @@ async def object_data(call: Call, source: AsyncIterator[bytes] | None = None) ->
     Raises:
         S3Error: the client's claims about the body are malformed, or a small body is not what they say.
     """
-    client = ClientBody(call.authorized.verified, source or received(call.http, call.exchange))
+    client = ClientBody(call.authorized.verified, source or ReceivedBody(call.http, call.exchange))
     if client.claims.payload_size <= BUFFERED_BODY_BYTES:
         return await _read(client, BUFFERED_BODY_BYTES)
     claims = client.claims
@@ -63,7 +63,7 @@ async def document(call: Call, limit: int) -> UploadBody:
     """
     if not call.request.operation.info.takes_body:
         return UploadBody(EmptyBody(), Headers(), None)
-    return await _read(ClientBody(call.authorized.verified, received(call.http, call.exchange)), limit)
+    return await _read(ClientBody(call.authorized.verified, ReceivedBody(call.http, call.exchange)), limit)
 
 
 async def _read(client: ClientBody, limit: int) -> UploadBody:

@@ -22,7 +22,7 @@ from gateway.s3.headers import Headers
 from gateway.s3.operation import Operation
 from gateway.s3.part_list import StoredPart, parse_part_number, parse_parts, show_parts
 from gateway.s3.xml import element_text, replace_text
-from gateway.server.client_body import ClientBody, received
+from gateway.server.client_body import ClientBody, ReceivedBody
 from gateway.server.handlers.call import MAX_DOCUMENT_BYTES, Call, is_success
 from gateway.server.handlers.encryption import new_object_encryption
 from gateway.server.handlers.refusal import Refusal, pass_refusal
@@ -88,7 +88,7 @@ async def upload_sealed_part(call: Call) -> web.StreamResponse:
     """
     upload = sealed_upload_of(call)
     part_number = parse_part_number(call.request.query.get("partNumber") or "")
-    client = ClientBody(call.authorized.verified, received(call.http, call.exchange))
+    client = ClientBody(call.authorized.verified, ReceivedBody(call.http, call.exchange))
     size = client.claims.payload_size
     require_part_sealable(part_number, size)
     headers = upload_headers(upload)

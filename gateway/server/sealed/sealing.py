@@ -5,7 +5,7 @@ were verified withholds the end of the message too: what failed verification is 
 """
 
 import secrets
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -101,27 +101,49 @@ async def sealed_body(
         wrapping_key=data_key.wrapping_key,
         wrapped_data_key=data_key.wrapped,
     )
-    sealed = _sealed(MessageSealer(data_key.key, envelope), pieces, draft)
+    sealed = _SealedPieces(MessageSealer(data_key.key, envelope), pieces, draft)
     if plaintext_bytes > BUFFERED_BODY_BYTES:
         return StreamedBody(sealed_size(plaintext_bytes), sealed)
     return BufferedBody(b"".join([piece async for piece in sealed]))
 
 
-async def _sealed(
-    sealer: MessageSealer, pieces: AsyncIterator[bytes], draft: Draft | None
-) -> AsyncGenerator[bytes, None]:
-    try:
-        async for piece in pieces:
-            sealed = sealer.update(piece)
-            if sealed:
-                if draft is not None:
-                    await draft.write(sealed)
-                yield sealed
-        end = sealer.finish()
-    except ValueError as error:
-        raise S3Error(
-            "IncompleteBody", "You did not provide the number of bytes specified by the Content-Length HTTP header."
-        ) from error
-    if draft is not None:
-        await draft.write(end)
-    yield end
+class _SealedPieces:
+    """The stored bytes of one message, as its plaintext comes.
+
+    Args:
+        sealer: seals it.
+        pieces: the plaintext.
+        draft: gets the sealed bytes too.
+    """
+
+    __slots__ = ("_draft", "_ended", "_pieces", "_sealer")
+
+    def __init__(self, sealer: MessageSealer, pieces: AsyncIterator[bytes], draft: Draft | None) -> None:
+        self._sealer = sealer
+        self._pieces = pieces
+        self._draft = draft
+        self._ended = False
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        sealed = b""
+        while not sealed:
+            if self._ended:
+                raise StopAsyncIteration
+            piece = await anext(self._pieces, None)
+            try:
+                if piece is None:
+                    sealed = self._sealer.finish()
+                    self._ended = True
+                else:
+                    sealed = self._sealer.update(piece)
+            except ValueError as error:
+                raise S3Error(
+                    "IncompleteBody",
+                    "You did not provide the number of bytes specified by the Content-Length HTTP header.",
+                ) from error
+        if self._draft is not None:
+            await self._draft.write(sealed)
+        return sealed

@@ -8,7 +8,7 @@ from gateway.crypto.sealed.marker import Marker
 from gateway.modes.plan import plan
 from gateway.policy.rules import ModeName
 from gateway.s3.operation import Operation
-from gateway.server.client_body import ClientBody, received
+from gateway.server.client_body import ClientBody, ReceivedBody
 from gateway.server.handlers.call import Call, is_success
 from gateway.server.handlers.encryption import new_object_encryption
 from gateway.server.handlers.refusal import pass_refusal
@@ -38,7 +38,7 @@ async def put_sealed(call: Call, reply: Reply, source: AsyncIterator[bytes] | No
         GatewayError: the body, the key provider or the upstream failed; no object was written.
     """
     refuse_append(call.request.raw.headers)
-    client = ClientBody(call.authorized.verified, source or received(call.http, call.exchange))
+    client = ClientBody(call.authorized.verified, source or ReceivedBody(call.http, call.exchange))
     size = client.claims.payload_size
     require_sealable(size)
     encryption, _ = await new_object_encryption(call)
