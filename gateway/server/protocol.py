@@ -14,7 +14,7 @@ from aiohttp import web
 from aiohttp.http_exceptions import LineTooLong
 from aiohttp.http_parser import RawRequestMessage
 from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
-from aiohttp.web_protocol import ERROR, RequestHandler
+from aiohttp.web_protocol import ERROR
 
 from gateway.errors import S3Error
 from gateway.server.connection import ConnectionInfo, describe_connection, stream_transport
@@ -22,6 +22,7 @@ from gateway.server.early_answer import early_answer, internal_error, new_reques
 from gateway.server.limits import too_many_requests
 from gateway.server.progress import WriteProgress, is_delivered
 from gateway.server.request_head import awaits_continue, header_too_large, is_refused_head, is_too_large
+from gateway.server.request_loop import RequestLoop
 from gateway.server.serving import Serving
 
 _log = structlog.get_logger("gateway.server.protocol")
@@ -41,7 +42,7 @@ _NEVER_SECONDS: Final = 86_400.0
 _TOO_MANY_FIELDS: Final = "Too many headers received"
 
 
-class GatewayProtocol(RequestHandler):
+class GatewayProtocol(RequestLoop):
     """One connection.
 
     Args:
