@@ -2,8 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import datetime
 from functools import cache
 from pathlib import Path
@@ -100,20 +99,20 @@ class Metrics(KeyServiceMetrics):
         self._upstream = cache(self._dependencies.upstream.labels)
         self._upstream_seconds = cache(self._dependencies.upstream_seconds.labels)
         self._upstream_first_byte = cache(self._dependencies.upstream_first_byte.labels)
+        self._in_flight = self._requests.in_flight
         self._bytes_in = self._requests.bytes.labels("in")
         self._bytes_out = self._requests.bytes.labels("out")
         self._dependencies.build.labels(__version__).set(1)
 
     # --------------------------------------------------------------------------------------------------------- requests
 
-    @contextmanager
-    def request_in_flight(self) -> Iterator[None]:
-        """Counts one request as being served."""
-        self._requests.in_flight.inc()
-        try:
-            yield
-        finally:
-            self._requests.in_flight.dec()
+    def request_begun(self) -> None:
+        """A request is being served; :meth:`request_ended` follows in any case."""
+        self._in_flight.inc()
+
+    def request_ended(self) -> None:
+        """A request is not being served any more."""
+        self._in_flight.dec()
 
     def request_done(self, request: CompletedRequest) -> None:
         """A request was answered, or its client went away."""

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from gateway.errors import S3Error
-from gateway.policy.choice import agreed_rule, narrowed, possible_rules, standing_for, written_rule
+from gateway.policy.choice import agreed_rule, any_conditional, narrowed, possible_rules, standing_for, written_rule
 from gateway.policy.default_encryption import EncryptionSource, chosen_encryption
 from gateway.policy.gated import binding_rule, gated_accesses
 from gateway.policy.iam.actions import accesses_of
@@ -175,7 +175,7 @@ def _rule_of_new_object(
         S3Error: AccessDenied, when there is none.
     """
     possible = at_place
-    if any(rule.is_conditional for rule in at_place):
+    if any_conditional(at_place):
         possible = narrowed(at_place, new_object_traits(verified, at_place, inherited))
     rule = agreed_rule(possible)
     if rule is not None:

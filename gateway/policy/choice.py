@@ -5,13 +5,15 @@ object, or how it is tagged, decides when the object is written. Nobody can tell
 whoever looks for one reckons with every rule that may have written it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import lru_cache
+from operator import attrgetter
 
 from gateway.policy.rules import EncryptionRule, Existing, ModeName, ObjectTraits
 
 _NOTHING_KNOWN = ObjectTraits()
+_IS_CONDITIONAL = attrgetter("is_conditional")
 
 
 def possible_rules(
@@ -41,7 +43,7 @@ def narrowed(possible: tuple[EncryptionRule, ...], traits: ObjectTraits) -> tupl
         possible: what :func:`possible_rules` found for its place.
         traits: what is known of it.
     """
-    if not any(rule.is_conditional for rule in possible):
+    if not any_conditional(possible):
         return possible
     found: list[EncryptionRule] = []
     for rule in possible:
@@ -51,6 +53,11 @@ def narrowed(possible: tuple[EncryptionRule, ...], traits: ObjectTraits) -> tupl
         if accepted:
             break
     return tuple(found)
+
+
+def any_conditional(rules: Iterable[EncryptionRule]) -> bool:
+    """Whether more than the place of an object says which of the rules is about it."""
+    return any(map(_IS_CONDITIONAL, rules))
 
 
 def agreed_rule(possible: Sequence[EncryptionRule]) -> EncryptionRule | None:

@@ -76,6 +76,7 @@ class EncryptionRule:
         content_types: globs for the media type of the new object; one of them must fit. Empty: every type.
         refuse_others: whether a request that names another encryption is refused.
         allowed_kms_keys: the KMS keys that clients may name themselves. Empty: any, within the other options.
+        is_conditional: whether more than the place of an object says if the rule is about it.
 
     Raises:
         ValueError: a glob is too long.
@@ -98,6 +99,7 @@ class EncryptionRule:
     content_types: tuple[str, ...] = ()
     refuse_others: bool = False
     allowed_kms_keys: tuple[str, ...] = ()
+    is_conditional: bool = field(init=False, repr=False, compare=False)
     _bucket_globs: tuple[Glob, ...] = field(init=False, repr=False, compare=False)
     _prefix_globs: tuple[Glob, ...] = field(init=False, repr=False, compare=False)
     _tag_globs: tuple[tuple[str, Glob], ...] = field(init=False, repr=False, compare=False)
@@ -108,11 +110,7 @@ class EncryptionRule:
         object.__setattr__(self, "_prefix_globs", tuple(Glob(pattern) for pattern in self.prefixes))
         object.__setattr__(self, "_tag_globs", tuple((name, Glob(pattern)) for name, pattern in self.tags))
         object.__setattr__(self, "_type_globs", tuple(Glob(pattern.lower()) for pattern in self.content_types))
-
-    @property
-    def is_conditional(self) -> bool:
-        """Whether more than the place of an object says if the rule is about it."""
-        return bool(self.identities or self.tags or self.content_types)
+        object.__setattr__(self, "is_conditional", bool(self.identities or self.tags or self.content_types))
 
     @property
     def binds_clients(self) -> bool:
@@ -144,7 +142,7 @@ class EncryptionRule:
 
     def matches_bucket(self, bucket: str) -> bool:
         """Whether the rule may be about objects of this bucket."""
-        return any(glob.matches(bucket) for glob in self._bucket_globs)
+        return "*" in self.buckets or any(glob.matches(bucket) for glob in self._bucket_globs)
 
     def accepts(self, traits: ObjectTraits) -> bool | None:
         """Whether an object at a fitting place is the rule's; None when too little is known of it."""

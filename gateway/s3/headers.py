@@ -31,7 +31,7 @@ class Headers:
     def all(self, name: str) -> tuple[str, ...]:
         """Every value of ``name`` (lower case), in order."""
         # A dozen questions of each request. Most have no field twice, and then one look replaces a search: 15 us less.
-        if self.repeats:
+        if len(self._first) < len(self.fields):
             return tuple([value for field, value in self.fields if field == name])
         value = self._first.get(name)
         return () if value is None else (value,)

@@ -1,6 +1,6 @@
 """Errors that are answered before the pipeline sees a request: bad HTTP, plain HTTP, too many requests."""
 
-import secrets
+import os
 from collections.abc import Sequence
 from email.utils import formatdate
 from http import HTTPStatus
@@ -16,7 +16,7 @@ _HOST_ID = "c2VhbGdhdGU="
 
 def new_request_id() -> str:
     """A request id for an answer that the gateway gives by itself; as long as those of S3."""
-    return secrets.token_hex(8).upper()
+    return os.urandom(8).hex().upper()
 
 
 def internal_error() -> S3Error:

@@ -56,7 +56,7 @@ class Exchange:
 
     def note_request(self, request: S3Request) -> None:
         """Remember what the request is about."""
-        self.operation = request.operation.value
+        self.operation = request.operation.info.name
         self.bucket = request.bucket
         self.object_key = request.object_key
 
@@ -74,7 +74,7 @@ class Exchange:
 
     def note_permission(self, permission: Permission) -> None:
         """Remember what let the request happen, or did not."""
-        self.policy_effect = permission.effect.value
+        self.policy_effect = permission.effect
         self.policy_rule = permission.rule
 
     def note_late_failure(self, code: str) -> None:

@@ -53,6 +53,9 @@ class KeyAttempt:
     object_key: ObjectKey | None = None
 
 
+_WITHOUT_KEY = KeyAttempt(None)
+
+
 class KeyRing:
     """The customer keys of all ``sse-c`` rules.
 
@@ -116,7 +119,9 @@ class KeyRing:
             return KeyAttempts((), self._with_vault(bucket, object_key, client, vault_first=True))
         if client is not None and (rule is None or not rule.enforce):
             return KeyAttempts((KeyAttempt(client),))
-        at_once = (KeyAttempt(None),) if client is None else (KeyAttempt(client), KeyAttempt(None))
+        at_once = (_WITHOUT_KEY,) if client is None else (KeyAttempt(client), _WITHOUT_KEY)
+        if not self._rules:
+            return KeyAttempts(at_once)
         return KeyAttempts(at_once, self._with_vault(bucket, object_key, client, vault_first=False))
 
     async def _with_vault(
@@ -131,7 +136,7 @@ class KeyRing:
         if vault_first:
             if client is not None:
                 yield KeyAttempt(client)
-            yield KeyAttempt(None)
+            yield _WITHOUT_KEY
         # Another process may have seen a rotation earlier than this one, and written the object with it.
         for source in sources:
             async for found in stored.untried(source, await source.newer_version_numbers()):

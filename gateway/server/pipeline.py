@@ -9,8 +9,6 @@
 7 answer     S3's status, headers and body
 """
 
-import secrets
-
 from aiohttp import web
 
 from gateway.errors import GatewayError, S3Error
@@ -23,6 +21,7 @@ from gateway.s3.request import RawRequest
 from gateway.server.authorization import authorize_request
 from gateway.server.client_body import piece_bytes
 from gateway.server.connection import ConnectionInfo
+from gateway.server.early_answer import new_request_id
 from gateway.server.exchange import Exchange
 from gateway.server.handlers.call import Call
 from gateway.server.handlers.dispatch import handler_of
@@ -47,21 +46,22 @@ class Pipeline:
         services = self._services
         self._in_flight += 1
         exchange = Exchange(
-            secrets.token_hex(8).upper(),
+            new_request_id(),
             connection.client_address,
             request.method,
             connection.tls_version,
             piece_bytes(self._in_flight),
         )
-        with services.metrics.request_in_flight():
-            try:
-                response = await self._answer(request, connection, exchange)
-                exchange.note_status(response.status)
-                return response
-            finally:
-                self._in_flight -= 1
-                services.metrics.request_done(exchange)
-                services.access_log.write(exchange)
+        services.metrics.request_begun()
+        try:
+            response = await self._answer(request, connection, exchange)
+            exchange.note_status(response.status)
+            return response
+        finally:
+            self._in_flight -= 1
+            services.metrics.request_ended()
+            services.metrics.request_done(exchange)
+            services.access_log.write(exchange)
 
     async def _answer(
         self, http: web.BaseRequest, connection: ConnectionInfo, exchange: Exchange

@@ -22,7 +22,7 @@ def is_refused_head(request: web.BaseRequest) -> bool:
 
 def is_too_large(request: web.BaseRequest, limit: int) -> bool:
     """Whether request target and header fields together take more than ``limit`` bytes."""
-    size = len(request.raw_path) + sum(len(name) + len(value) + 4 for name, value in request.raw_headers)
+    size = len(request.raw_path) + sum([len(name) + len(value) + 4 for name, value in request.raw_headers])
     return is_refused_head(request) or size > limit
 
 

@@ -46,9 +46,11 @@ def forwarded_answer_headers(answered: Headers, edits: Iterable[tuple[str, str]]
         edits: fields that replace the upstream's.
     """
     headers = CIMultiDict(
-        (name, value)
-        for name, value in answered
-        if name not in _NOT_FORWARDED and not (name == "location" and _leads_past_the_gateway(value))
+        [
+            field
+            for field in answered.fields
+            if field[0] not in _NOT_FORWARDED and not (field[0] == "location" and _leads_past_the_gateway(field[1]))
+        ]
     )
     for name, value in edits:
         headers[name] = value

@@ -89,8 +89,9 @@ def test_conventions() -> None:
 
 def test_a_request() -> None:
     metrics, registry = made()
-    with metrics.request_in_flight():
-        assert registry.get_sample_value("sealgate_requests_in_flight") == 1
+    metrics.request_begun()
+    assert registry.get_sample_value("sealgate_requests_in_flight") == 1
+    metrics.request_ended()
     assert registry.get_sample_value("sealgate_requests_in_flight") == 0
     metrics.request_done(Request())
     metrics.request_done(Request())

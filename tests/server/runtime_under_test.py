@@ -52,11 +52,14 @@ class TinyGateway:
             raise KeyUnavailable("the vault is sealed")
 
     async def handle(self, request: web.BaseRequest, connection: ConnectionInfo) -> web.StreamResponse:
-        with self._metrics.request_in_flight():
+        self._metrics.request_begun()
+        try:
             self._metrics.object_read("none")
             while request.path == "/wait" and not (self._control / "release").exists():  # noqa: ASYNC110  # a file of another process
                 await asyncio.sleep(0.01)
             return web.Response(text=json.dumps([os.getpid(), connection.scheme]))
+        finally:
+            self._metrics.request_ended()
 
 
 def build(options: str) -> Runtime:

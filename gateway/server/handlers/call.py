@@ -1,7 +1,7 @@
 """What the handlers share: one authorised request and the way upstream."""
 
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from aiohttp import web
 
@@ -34,11 +34,11 @@ class Call:
     authorized: AuthorizedRequest
     services: Services
     exchange: Exchange
+    #: The S3 request. Handlers look at it a dozen times.
+    request: S3Request = field(init=False)
 
-    @property
-    def request(self) -> S3Request:
-        """The S3 request."""
-        return self.authorized.request
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "request", self.authorized.verified.request)
 
     @property
     def bucket(self) -> str:

@@ -1,7 +1,5 @@
 """GetObject, HeadObject and GetObjectAttributes: the stored object, with the customer key it needs if any."""
 
-from contextlib import aclosing
-
 from aiohttp import web
 
 from gateway.modes.plan import plan
@@ -12,6 +10,8 @@ from gateway.server.handlers.refusal import Refusal, may_want_another_key, read_
 from gateway.server.key_ring import KeyAttempt
 from gateway.server.respond import stream
 from gateway.server.sealed.read import expects_sealed, read_met, read_sealed
+
+_NO_FIELDS = Headers()
 
 
 async def read_object(call: Call) -> web.StreamResponse:
@@ -27,10 +27,11 @@ async def read_object(call: Call) -> web.StreamResponse:
     client = call.authorized.requested.customer
     ring = call.services.key_ring
     sealed = expects_sealed(call)
-    async with aclosing(ring.attempts(call.authorized.rule, call.bucket, call.object_key, client)) as attempts:
+    attempts = ring.attempts(call.authorized.rule, call.bucket, call.object_key, client)
+    try:
         async for attempt in attempts:
             call.exchange.key_attempts += 1
-            encryption = Headers() if attempt.customer is None else Headers(attempt.customer.render())
+            encryption = _NO_FIELDS if attempt.customer is None else Headers(attempt.customer.render())
             answered = await (read_sealed(call, encryption) if sealed else _read(call, attempt, encryption))
             if isinstance(answered, web.StreamResponse):
                 if is_success(answered.status):
@@ -39,6 +40,8 @@ async def read_object(call: Call) -> web.StreamResponse:
             refusal = answered
             if not may_want_another_key(answered.status, keyed=attempt.customer is not None):
                 break
+    finally:
+        await attempts.aclose()
     if refusal is None:
         raise AssertionError("internal error: an object was asked for in no way")
     return refusal.reply(call)

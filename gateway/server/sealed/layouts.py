@@ -140,6 +140,8 @@ class LayoutCache:
         return found
 
     def _latest(self, bucket: str, object_key: str, version_id: str | None) -> Layout | Plain | None:
+        if not self._entries:
+            return None  # as it always is where nothing is sealed
         digest = _digest(bucket, object_key)
         etag = self._find(("latest", digest, version_id or "", 0))
         return self._layout(digest, etag) if isinstance(etag, str) else None

@@ -33,7 +33,7 @@ from gateway.server.sealed.found import Found
 from gateway.server.sealed.layouts import PLAIN, Layout
 from gateway.server.sealed.opening import MAX_DRAINED_BYTES, ObjectReader
 from gateway.server.sealed.selection import Selected, Selection, requested_selection
-from gateway.server.sealed.stored import ObjectChanged, StoredObject
+from gateway.server.sealed.stored import Fetch, ObjectChanged, StoredObject
 from gateway.upstream.request import UpstreamRequest
 from gateway.upstream.response import UpstreamResponse
 
@@ -66,6 +66,7 @@ class SealedRead:
         self._headers = headers
         self._conditions = stored_conditions(headers)
         self._layouts = call.services.sealed.layouts
+        self._fetch = _fetching(call)
         self._reader = ObjectReader(call.services.sealed, call.services.metrics, self._fetch)
         self._stored = StoredObject(
             bucket=call.bucket,
@@ -296,11 +297,17 @@ class SealedRead:
         with self._reader.reporting(self._stored):
             raise IntegrityError(fault, message)
 
+
+def _fetching(call: Call) -> Fetch:
+    """Sends requests for ``call``. Not a method: what it is of would never be freed without the garbage collector."""
+
     @asynccontextmanager
-    async def _fetch(self, request: UpstreamRequest) -> AsyncIterator[UpstreamResponse]:
-        async with self._call.send_request(request) as answer:
-            self._call.note_answer(answer)
+    async def fetch(request: UpstreamRequest) -> AsyncIterator[UpstreamResponse]:
+        async with call.send_request(request) as answer:
+            call.note_answer(answer)
             yield answer
+
+    return fetch
 
 
 def _shown(refusal: Refusal) -> Refusal:
