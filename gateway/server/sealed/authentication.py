@@ -12,7 +12,7 @@ from gateway.crypto.sealed.faults import Fault
 from gateway.crypto.sealed.geometry import HEAD_BYTES, SUFFIX_BYTES, TRAILER_BYTES, sealed_size
 from gateway.crypto.sealed.identity import alias_fits, location_of
 from gateway.crypto.sealed.marker import MARKER, Marker
-from gateway.crypto.sealed.message import MessageHead
+from gateway.crypto.sealed.message import MessageHead, MessageKeys
 from gateway.errors import IntegrityError
 from gateway.redact import SecretBytes
 from gateway.s3.headers import Headers
@@ -65,10 +65,31 @@ class Authenticator:
             return None
         head = MessageHead.parse(beginning)
         if head.envelope.kind is Kind.WHOLE:
-            layout = await self._of_whole(stored, etag, stored_bytes, marker, head)
+            layout, _ = await self._of_whole(stored, etag, stored_bytes, marker, head)
         else:
             layout = await self._of_multipart(stored, etag, stored_bytes, marker, head)
         return self._kept(stored, layout, marker)
+
+    async def by_all(self, stored: StoredObject, headers: Headers, message: bytes) -> tuple[Layout, bytes] | None:
+        """The layout and the plaintext of an object whose stored bytes are all there; None unless it is one message.
+
+        Args:
+            stored: the object.
+            headers: the answer's header fields.
+            message: its bytes.
+
+        Raises:
+            GatewayError: as :meth:`by_beginning`.
+        """
+        marker = _marker(headers, message)
+        if marker is None:
+            return None
+        head = MessageHead.parse(message[:HEAD_BYTES])
+        if head.envelope.kind is not Kind.WHOLE:
+            return None
+        layout, keys = await self._of_whole(stored, etag_of(headers), len(message), marker, head)
+        plaintext = keys.open_all(layout.plaintext_bytes, memoryview(message)[HEAD_BYTES:])
+        return self._kept(stored, layout, marker), plaintext
 
     async def by_end(self, stored: StoredObject, headers: Headers, stored_bytes: int, end: bytes) -> Layout | None:
         """The layout of a multipart object whose last bytes came; None when they are no such object's end.
@@ -115,14 +136,14 @@ class Authenticator:
 
     async def _of_whole(
         self, stored: StoredObject, etag: str, stored_bytes: int, marker: Marker, head: MessageHead
-    ) -> Layout:
+    ) -> tuple[Layout, MessageKeys]:
         envelope = head.envelope
         data_key = await self.keys(envelope)
-        head.unlock(data_key)
+        keys = head.unlock(data_key)
         _check_location(stored, envelope, marker, data_key)
         if sealed_size(envelope.plaintext_bytes) != stored_bytes:
             raise IntegrityError(Fault.SIZE, "its stored size is not the one that its envelope says")
-        return _layout(etag, stored_bytes, envelope.plaintext_bytes, envelope, marker, head=head)
+        return _layout(etag, stored_bytes, envelope.plaintext_bytes, envelope, marker, head=head), keys
 
     async def _of_multipart(
         self, stored: StoredObject, etag: str, stored_bytes: int, marker: Marker, head: MessageHead

@@ -1,6 +1,6 @@
 """What reading needs, and what comes of it."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -59,7 +59,32 @@ class Whole:
     """
 
     layout: Layout
-    pieces: AsyncGenerator[bytes, None]
+    pieces: "AsyncGenerator[bytes, None] | OpenedAtOnce"
+
+
+class OpenedAtOnce:
+    """The verified plaintext of a small object, in one piece.
+
+    Args:
+        plaintext: the bytes.
+    """
+
+    __slots__ = ("_plaintext",)
+
+    def __init__(self, plaintext: bytes) -> None:
+        self._plaintext = plaintext
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        if not self._plaintext:
+            raise StopAsyncIteration
+        plaintext, self._plaintext = self._plaintext, b""
+        return plaintext
+
+    async def aclose(self) -> None:
+        """Nothing is left to be closed."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """One read of one sealed object for a client, from its conditions and ranges to the answer."""
 
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 
 from aiohttp import web
@@ -276,14 +276,13 @@ class SealedRead:
         self._note()
         return shown_headers(answered).replacing((("accept-ranges", "bytes"), *fields))
 
-    async def _deliver(self, status: int, headers: Headers, pieces: AsyncGenerator[bytes, None]) -> web.StreamResponse:
+    async def _deliver(self, status: int, headers: Headers, pieces: AsyncIterator[bytes]) -> web.StreamResponse:
         """Answer with verified plaintext. The first piece is there before the answer begins.
 
         So what is wrong with the beginning, or with all of a small object, becomes an error that clients understand.
         """
-        first = await anext(pieces, b"")
         http, exchange = self._call.http, self._call.exchange
-        return await send_chunks(http, exchange, status, forwarded_answer_headers(headers), _chained(first, pieces))
+        return await send_chunks(http, exchange, status, forwarded_answer_headers(headers), pieces)
 
     def _without_body(self, status: int, answered: Headers, *fields: tuple[str, str]) -> web.Response:
         headers = shown_headers(answered).replacing((("accept-ranges", "bytes"), *fields))
@@ -312,13 +311,6 @@ def _fetching(call: Call) -> Fetch:
 
 def _shown(refusal: Refusal) -> Refusal:
     return Refusal(refusal.status, shown_headers(refusal.headers), refusal.body)
-
-
-async def _chained(first: bytes, pieces: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
-    if first:
-        yield first
-    async for piece in pieces:
-        yield piece
 
 
 async def _discard(answer: UpstreamResponse) -> None:
