@@ -16,8 +16,10 @@ def shown_headers(answered: Headers) -> Headers:
 
     Whoever answers adds the length of the plaintext.
     """
-    return Headers(
-        (name, shown_etag(value) if name == "etag" else value)
-        for name, value in answered
-        if name not in _ABOUT_STORED_BYTES and not name.startswith(_CHECKSUM_PREFIX)
+    return Headers.of(
+        [
+            (name, shown_etag(value) if name == "etag" else value)
+            for name, value in answered.fields
+            if name not in _ABOUT_STORED_BYTES and not name.startswith(_CHECKSUM_PREFIX)
+        ]
     )

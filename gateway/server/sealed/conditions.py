@@ -16,8 +16,12 @@ CONDITIONS: Final = _ON_ETAGS | _ON_TIMES
 
 def stored_conditions(headers: Headers) -> Headers:
     """The conditions of a read in the server's terms, for an object that is sealed."""
-    return Headers(
-        (name, stored_condition(value) if name in _ON_ETAGS else value) for name, value in headers if name in CONDITIONS
+    return Headers.of(
+        [
+            (name, stored_condition(value) if name in _ON_ETAGS else value)
+            for name, value in headers.fields
+            if name in CONDITIONS
+        ]
     )
 
 

@@ -52,10 +52,12 @@ def refuse_append(received: Headers) -> None:
 
 def about_sealed_bytes(headers: Headers) -> Headers:
     """Without whatever describes the plaintext's bytes: the server would compare it with the sealed ones."""
-    return Headers(
-        (name, value)
-        for name, value in headers
-        if name not in _ABOUT_PLAINTEXT and not name.startswith(_CHECKSUM_PREFIX)
+    return Headers.of(
+        [
+            field
+            for field in headers.fields
+            if field[0] not in _ABOUT_PLAINTEXT and not field[0].startswith(_CHECKSUM_PREFIX)
+        ]
     )
 
 
