@@ -4,6 +4,7 @@ A request of 1 KiB with the header fields of SDKs goes through every pure stage 
 of several rounds: what a stage needs when nothing else is in the way.
 """
 
+import io
 import time
 import timeit
 from collections.abc import Callable
@@ -12,12 +13,16 @@ from datetime import UTC, datetime
 from typing import Final
 
 from multidict import CIMultiDict
+from prometheus_client import CollectorRegistry
 
 from gateway.crypto.sealed.envelope import OBJECT_ID_BYTES, Envelope, Kind
 from gateway.crypto.sealed.identity import location_of
 from gateway.crypto.sealed.message import open_message, seal_message
 from gateway.modes.plan import plan
+from gateway.observe.access_log import AccessLog
+from gateway.observe.metrics import Metrics
 from gateway.policy.authorize import authorize
+from gateway.policy.default_encryption import EncryptionSource
 from gateway.policy.rules import EncryptionRule, ModeName
 from gateway.redact import SecretBytes, SecretStr
 from gateway.s3.authenticate import AuthSettings, authenticate
@@ -26,6 +31,7 @@ from gateway.s3.headers import Headers
 from gateway.s3.parse import parse_request
 from gateway.s3.request import RawRequest
 from gateway.s3.sigv4 import sign_headers
+from gateway.server.exchange import Exchange
 from gateway.server.respond import forwarded_answer_headers
 from gateway.upstream.body import BufferedBody
 from gateway.upstream.request import UpstreamRequest
@@ -99,13 +105,17 @@ def stages() -> list[Stage]:
     envelope = _envelope()
     sealed = seal_message(_DATA_KEY, envelope, _BODY)
     answered = Headers(_ANSWER)
+    metrics = Metrics(CollectorRegistry())
+    log = AccessLog(io.StringIO())
     return [
-        Stage("receive and parse", 15, lambda: parse_request(_received(), domains)),
-        Stage("verify the signature", 30, lambda: authenticate(request, identities, _NOW, settings)),
+        Stage("receive and parse", 12, lambda: parse_request(_received(), domains)),
+        Stage("verify the signature", 28, lambda: authenticate(request, identities, _NOW, settings)),
         Stage("policy and rule", 6, lambda: authorize(verified, _RULES)),
-        Stage("plan", 10, lambda: plan(authorized, encryption)),
-        Stage("sign", 40, lambda: _sign(endpoint, upstream)),
-        Stage("answer", 3, lambda: forwarded_answer_headers(answered)),
+        Stage("plan", 6, lambda: plan(authorized, encryption)),
+        Stage("sign", 29, lambda: _sign(endpoint, upstream)),
+        Stage("answer", 1, lambda: forwarded_answer_headers(answered)),
+        Stage("count", 9, lambda: _count(metrics)),
+        Stage("line of the access log", 9, lambda: log.write(_exchange())),
         Stage("seal 1 KiB", 15, lambda: seal_message(_DATA_KEY, envelope, _BODY)),
         Stage("open 1 KiB", 25, lambda: open_message(_DATA_KEY, sealed)),
     ]
@@ -155,6 +165,26 @@ def _sign(endpoint: Endpoint, request: UpstreamRequest) -> CIMultiDict[str]:
         request, framing, location, credential=_CREDENTIAL, region="eu-central-1", now=datetime.now(UTC)
     )
     return CIMultiDict(signed.fields)
+
+
+def _exchange() -> Exchange:
+    """The record of a PUT that was answered."""
+    exchange = Exchange("0A49CE4060975EAC", "192.0.2.1", "PUT", "TLSv1.3", bytes_in=len(_BODY), status=200)
+    exchange.operation, exchange.bucket, exchange.object_key = "PutObject", "bucket", _PATH[1:]
+    exchange.mode, exchange.source = ModeName.SSE_S3, EncryptionSource.INJECTED
+    return exchange
+
+
+def _count(metrics: Metrics) -> None:
+    """Everything that is counted of a PUT."""
+    metrics.request_begun()
+    metrics.policies.decision("allow", "default")
+    metrics.encryption_injected("sse-s3")
+    metrics.on_first_byte("PutObject", 0.001)
+    metrics.on_request("PutObject", 200, 0.001)
+    metrics.object_written("sse-s3")
+    metrics.request_ended()
+    metrics.request_done(_exchange())
 
 
 def _envelope() -> Envelope:

@@ -1,5 +1,6 @@
 """Signature Version 4: canonical form, signing key and signing, against AWS's published examples and botocore."""
 
+import re
 from datetime import UTC, datetime
 from urllib.parse import quote
 
@@ -151,6 +152,19 @@ def test_canonical_headers_are_trimmed_collapsed_joined_and_absent_ones_empty() 
     headers = Headers([("X-B", "  two   words\t here "), ("x-a", "1"), ("X-A", " 2 ")])
     canonical = sigv4.canonical_request("GET", "/", "", headers, ("x-a", "x-b", "x-c"), "hash")
     assert canonical == "GET\n/\n\nx-a:1,2\nx-b:two words here\nx-c:\n\nx-a;x-b;x-c\nhash"
+
+
+_VALUES = st.text(st.sampled_from(" \tab,"), max_size=8)
+
+
+@given(st.lists(st.tuples(st.sampled_from(["host", "x-a", "x-b"]), _VALUES), max_size=5))
+def test_canonical_headers_are_made_value_by_value(fields: list[tuple[str, str]]) -> None:
+    """Source: "Create a canonical request" (IAM User Guide): trim, one space for several, join by commas."""
+    names = ("host", "x-a", "x-b")
+    trimmed = [(name, re.sub(r"[ \t]+", " ", value.strip(" \t"))) for name, value in fields]
+    lines = [f"{name}:{','.join(value for other, value in trimmed if other == name)}" for name in names]
+    canonical = sigv4.canonical_request("PUT", "/k", "", Headers(fields), names, "hash")
+    assert canonical == "\n".join(["PUT", "/k", "", *lines, "", "host;x-a;x-b", "hash"])
 
 
 @pytest.mark.parametrize(

@@ -170,3 +170,10 @@ async def test_an_upload_under_a_key_that_is_not_configured_does_not_exist(world
 def test_only_objects_of_rules_with_customer_keys_may_need_one() -> None:
     ring = KeyRing({}, (_PLAIN,), VersionCache(1))
     assert not ring.may_hold("elsewhere", "object")
+
+
+async def test_who_stops_early_leaves_nothing_behind(world: World) -> None:
+    attempts = world.ring.attempts(_SHARED, "shared", "object", None)
+    assert _seen([await anext(attempts)]) == [2]
+    await attempts.aclose()
+    assert [attempt async for attempt in attempts] == []

@@ -29,6 +29,14 @@ def test_a_body_arrives_whole_and_the_connection_is_kept(start: Start) -> None:
     assert client.request("/read", method="PUT").body == b"0"
 
 
+def test_requests_sent_at_once_are_answered_in_order(start: Start) -> None:
+    client = start().connect()
+    bodies = [b"x" * size for size in (0, 1, 70_000, 5)]
+    heads = [b"PUT /read HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n" % len(body) for body in bodies]
+    client.send(b"".join(head + body for head, body in zip(heads, bodies, strict=True)))
+    assert [client.answer().body for _ in bodies] == [b"0", b"1", b"70000", b"5"]
+
+
 def test_compressed_bodies_are_not_inflated(start: Start) -> None:
     client = start().connect()
     assert client.request("/read", "Content-Encoding: gzip", method="PUT", body=b"not gzip").body == b"8"

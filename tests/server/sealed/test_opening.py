@@ -63,7 +63,9 @@ class Bench:
         return asked
 
 
-SIZES = [0, 1, CHUNK - 1, CHUNK, CHUNK + 1, 2 * CHUNK, 100_000]
+SIZES = [0, 1, CHUNK - 1, CHUNK, CHUNK + 1, 2 * CHUNK, 4 * CHUNK, 4 * CHUNK + 1, 100_000]
+#: The size of an object that is too large to be opened at once.
+STREAMED = 4 * CHUNK + 100
 SHAPES = [[0], [1], [CHUNK], [CHUNK, CHUNK, 1], [50_000, 50_000, 0], [CHUNK + 1, 5, 3 * CHUNK]]
 
 
@@ -329,7 +331,7 @@ async def test_a_plain_object_with_a_marker() -> None:
 @pytest.mark.parametrize("likely", [False, True])
 async def test_every_truncation_and_extension(likely: bool) -> None:
     sealer = Sealer()
-    for held in (sealer.whole(CHUNK + 100), sealer.multipart([CHUNK, CHUNK + 5, 7])):
+    for held in (sealer.whole(CHUNK + 100), sealer.whole(STREAMED), sealer.multipart([CHUNK, CHUNK + 5, 7])):
         size = len(held.stored)
         lengths = {0, 1, 8, 511, 512, 567, 568, 569, size // 2, size - CHUNK, size - 17, size - 16, size - 1}
         for stored in [held.stored[:length] for length in lengths] + [held.stored + b"\0", held.stored * 2]:
@@ -348,7 +350,7 @@ async def test_every_truncation_and_extension(likely: bool) -> None:
 async def test_every_flipped_region() -> None:
     """No flipped bit gives a wrong byte, whatever is read; what lies outside of what is read may be flipped."""
     sealer = Sealer()
-    for held in (sealer.whole(CHUNK + 100), sealer.multipart([CHUNK, 100])):
+    for held in (sealer.whole(CHUNK + 100), sealer.whole(STREAMED), sealer.multipart([CHUNK, 100])):
         for position in [
             *range(0, 700, 7),
             *range(700, len(held.stored), 997),
