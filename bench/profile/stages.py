@@ -16,8 +16,9 @@ from multidict import CIMultiDict
 from prometheus_client import CollectorRegistry
 
 from gateway.crypto.sealed.envelope import OBJECT_ID_BYTES, Envelope, Kind
+from gateway.crypto.sealed.geometry import HEAD_BYTES
 from gateway.crypto.sealed.identity import location_of
-from gateway.crypto.sealed.message import open_message, seal_message
+from gateway.crypto.sealed.message import MessageHead, MessageOpener, seal_message
 from gateway.modes.plan import plan
 from gateway.observe.access_log import AccessLog
 from gateway.observe.metrics import Metrics
@@ -54,8 +55,8 @@ class Stage:
 
     Attributes:
         name: what it does.
-        budget: microseconds that it may take. All stages of a PUT or a GET together may take half of the 200 us that
-            5,000 requests a second leave for each.
+        budget: microseconds that it may take. All stages of a PUT or a GET, the access log aside, may together take
+            half of the 200 us that 5,000 requests a second leave for each.
         run: does it once.
     """
 
@@ -112,12 +113,12 @@ def stages() -> list[Stage]:
         Stage("verify the signature", 28, lambda: authenticate(request, identities, _NOW, settings)),
         Stage("policy and rule", 6, lambda: authorize(verified, _RULES)),
         Stage("plan", 6, lambda: plan(authorized, encryption)),
-        Stage("sign", 29, lambda: _sign(endpoint, upstream)),
+        Stage("sign", 31, lambda: _sign(endpoint, upstream)),
         Stage("answer", 1, lambda: forwarded_answer_headers(answered)),
-        Stage("count", 9, lambda: _count(metrics)),
-        Stage("line of the access log", 9, lambda: log.write(_exchange())),
-        Stage("seal 1 KiB", 15, lambda: seal_message(_DATA_KEY, envelope, _BODY)),
-        Stage("open 1 KiB", 25, lambda: open_message(_DATA_KEY, sealed)),
+        Stage("count", 10, lambda: _count(metrics)),
+        Stage("line of the access log", 11, lambda: log.write(_exchange())),
+        Stage("seal 1 KiB", 12, lambda: seal_message(_DATA_KEY, envelope, _BODY)),
+        Stage("open 1 KiB", 20, lambda: _open(sealed)),
     ]
 
 
@@ -185,6 +186,12 @@ def _count(metrics: Metrics) -> None:
     metrics.object_written("sse-s3")
     metrics.request_ended()
     metrics.request_done(_exchange())
+
+
+def _open(sealed: bytes) -> bytes:
+    """What a GET of a small object does with its message."""
+    opener = MessageOpener(_DATA_KEY, MessageHead.parse(sealed[:HEAD_BYTES]))
+    return opener.update(memoryview(sealed)[HEAD_BYTES:]) + opener.finish()
 
 
 def _envelope() -> Envelope:

@@ -28,8 +28,12 @@ def parse_authorization(headers: Headers, now: datetime, max_skew_seconds: int) 
             ``InvalidRequest`` without ``x-amz-content-sha256``.
     """
     components = _parse_components((headers.get("authorization") or "").removeprefix(sigv4.ALGORITHM))
-    moment = request_time(headers)
-    timestamp = sigv4.render_timestamp(moment)
+    stated = _stated_time(headers)
+    moment = sigv4.parse_timestamp(stated)
+    timestamp = stated
+    if moment is None:
+        moment = request_time(headers)
+        timestamp = sigv4.render_timestamp(moment)
     scope = parse_credential(components["Credential"], timestamp, _FAULT)
     check_skew(headers, moment, now, max_skew_seconds)
     if CONTENT_SHA256 not in headers:

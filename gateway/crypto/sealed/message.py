@@ -76,24 +76,6 @@ class MessageKeys:
         except InvalidTag:
             raise IntegrityError(Fault.CHUNK, "a chunk of it was changed or exchanged") from None
 
-    def open_all(self, plaintext_bytes: int, sealed: Buffer) -> bytes:
-        """The plaintext of a whole message.
-
-        Args:
-            plaintext_bytes: its authenticated size.
-            sealed: everything behind the message's head.
-
-        Raises:
-            IntegrityError: ``size`` or ``chunk``.
-        """
-        view = memoryview(sealed)
-        if len(view) != sealed_size(plaintext_bytes) - HEAD_BYTES:
-            raise _size_fault()
-        begins = range(0, len(view), SEALED_CHUNK_BYTES)
-        return b"".join(
-            [self.open_chunk(number, view[at : at + SEALED_CHUNK_BYTES]) for number, at in enumerate(begins)]
-        )
-
 
 @dataclass(frozen=True, slots=True)
 class MessageHead:

@@ -12,7 +12,7 @@ from gateway.crypto.sealed.faults import Fault
 from gateway.crypto.sealed.geometry import HEAD_BYTES, SUFFIX_BYTES, TRAILER_BYTES, sealed_size
 from gateway.crypto.sealed.identity import alias_fits, location_of
 from gateway.crypto.sealed.marker import MARKER, Marker
-from gateway.crypto.sealed.message import MessageHead, MessageKeys
+from gateway.crypto.sealed.message import MessageHead, MessageOpener
 from gateway.errors import IntegrityError
 from gateway.redact import SecretBytes
 from gateway.s3.headers import Headers
@@ -65,7 +65,9 @@ class Authenticator:
             return None
         head = MessageHead.parse(beginning)
         if head.envelope.kind is Kind.WHOLE:
-            layout, _ = await self._of_whole(stored, etag, stored_bytes, marker, head)
+            data_key = await self.keys(head.envelope)
+            head.unlock(data_key)
+            layout = _whole_layout(stored, etag, stored_bytes, marker, head, data_key)
         else:
             layout = await self._of_multipart(stored, etag, stored_bytes, marker, head)
         return self._kept(stored, layout, marker)
@@ -87,8 +89,10 @@ class Authenticator:
         head = MessageHead.parse(message[:HEAD_BYTES])
         if head.envelope.kind is not Kind.WHOLE:
             return None
-        layout, keys = await self._of_whole(stored, etag_of(headers), len(message), marker, head)
-        plaintext = keys.open_all(layout.plaintext_bytes, memoryview(message)[HEAD_BYTES:])
+        data_key = await self.keys(head.envelope)
+        opener = MessageOpener(data_key, head)
+        layout = _whole_layout(stored, etag_of(headers), len(message), marker, head, data_key)
+        plaintext = opener.update(memoryview(message)[HEAD_BYTES:]) + opener.finish()
         return self._kept(stored, layout, marker), plaintext
 
     async def by_end(self, stored: StoredObject, headers: Headers, stored_bytes: int, end: bytes) -> Layout | None:
@@ -133,17 +137,6 @@ class Authenticator:
             KeyUnavailable: no provider gives it.
         """
         return await self._data_keys.for_opening(envelope.wrapping_key, envelope.wrapped_data_key)
-
-    async def _of_whole(
-        self, stored: StoredObject, etag: str, stored_bytes: int, marker: Marker, head: MessageHead
-    ) -> tuple[Layout, MessageKeys]:
-        envelope = head.envelope
-        data_key = await self.keys(envelope)
-        keys = head.unlock(data_key)
-        _check_location(stored, envelope, marker, data_key)
-        if sealed_size(envelope.plaintext_bytes) != stored_bytes:
-            raise IntegrityError(Fault.SIZE, "its stored size is not the one that its envelope says")
-        return _layout(etag, stored_bytes, envelope.plaintext_bytes, envelope, marker, head=head), keys
 
     async def _of_multipart(
         self, stored: StoredObject, etag: str, stored_bytes: int, marker: Marker, head: MessageHead
@@ -234,6 +227,17 @@ def _check_location(stored: StoredObject, envelope: Envelope, marker: Marker, da
         return
     if marker.alias is None or not alias_fits(marker.alias, data_key, envelope.object_id, here):
         raise IntegrityError(Fault.LOCATION, "it was sealed for another bucket or object key")
+
+
+def _whole_layout(
+    stored: StoredObject, etag: str, stored_bytes: int, marker: Marker, head: MessageHead, data_key: SecretBytes
+) -> Layout:
+    """The layout of an object of one message whose commitment was checked."""
+    envelope = head.envelope
+    _check_location(stored, envelope, marker, data_key)
+    if sealed_size(envelope.plaintext_bytes) != stored_bytes:
+        raise IntegrityError(Fault.SIZE, "its stored size is not the one that its envelope says")
+    return _layout(etag, stored_bytes, envelope.plaintext_bytes, envelope, marker, head=head)
 
 
 def _layout(
