@@ -9,6 +9,7 @@ from gateway.s3.encryption_headers import SSE
 from gateway.s3.headers import Headers
 
 _ALGORITHM = "AES256"
+_REQUESTED = Headers(((SSE, _ALGORITHM),))
 
 
 class SseS3:
@@ -18,7 +19,7 @@ class SseS3:
 
     def request_headers(self, rule: EncryptionRule, subject: Subject) -> Headers:  # noqa: ARG002 - the protocol's shape
         """The one header field of SSE-S3."""
-        return Headers(((SSE, _ALGORITHM),))
+        return _REQUESTED
 
     def proven_by(self, requested: Headers, answered: Headers) -> bool:  # noqa: ARG002 - the protocol's shape
         """Whether S3 names the algorithm in its answer."""

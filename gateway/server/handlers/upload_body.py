@@ -11,6 +11,7 @@ from gateway.upstream.body import Body, BufferedBody, EmptyBody, StreamedBody
 
 #: Bodies up to this size are verified as a whole before the upstream sees a byte; they can be sent again. Bytes.
 BUFFERED_BODY_BYTES = 64 * 1024
+_NO_FIELDS = Headers()
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,7 @@ async def object_data(call: Call, source: AsyncIterator[bytes] | None = None) ->
         return await _read(client, BUFFERED_BODY_BYTES)
     claims = client.claims
     streamed = StreamedBody(claims.payload_size, client.pieces(), claims.trailer)
-    return UploadBody(streamed, Headers(), claims.content_sha256.digest)
+    return UploadBody(streamed, _NO_FIELDS, claims.content_sha256.digest)
 
 
 async def document(call: Call, limit: int) -> UploadBody:
@@ -62,7 +63,7 @@ async def document(call: Call, limit: int) -> UploadBody:
         S3Error: it is too long, or not what its claims say.
     """
     if not call.request.operation.info.takes_body:
-        return UploadBody(EmptyBody(), Headers(), None)
+        return UploadBody(EmptyBody(), _NO_FIELDS, None)
     return await _read(ClientBody(call.authorized.verified, ReceivedBody(call.http, call.exchange)), limit)
 
 
@@ -78,4 +79,4 @@ async def _read(client: ClientBody, limit: int) -> UploadBody:
 
 def _described(algorithm: Algorithm | None, value: str | None) -> Headers:
     """A checksum that came in a trailer and is known now goes upstream as a header field."""
-    return Headers() if algorithm is None or value is None else Headers(((algorithm.header, value),))
+    return _NO_FIELDS if algorithm is None or value is None else Headers(((algorithm.header, value),))
