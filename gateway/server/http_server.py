@@ -24,11 +24,8 @@ class GatewayRequest(web.BaseRequest):
 def http_server() -> web.Server:
     """The low-level server for the data path; each protocol given to it serves its own requests."""
 
-    async def serve(request: web.BaseRequest) -> web.StreamResponse:
-        protocol = request.protocol
-        if not isinstance(protocol, GatewayProtocol):
-            raise TypeError("internal error: a request on a foreign connection")
-        return await protocol.serve(request)
+    async def serve(_: web.BaseRequest) -> web.StreamResponse:
+        raise TypeError("internal error: a request on a foreign connection")
 
     loop = asyncio.get_running_loop()
 
