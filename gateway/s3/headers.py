@@ -30,7 +30,7 @@ class Headers:
 
     def all(self, name: str) -> tuple[str, ...]:
         """Every value of ``name`` (lower case), in order."""
-        # A dozen questions of each request. Most have no field twice, and then one look replaces a search: 15 us less.
+        # A dozen questions of each request. Most have no field twice, and then one look replaces a search: 8 us less.
         if len(self._first) < len(self.fields):
             return tuple([value for field, value in self.fields if field == name])
         value = self._first.get(name)

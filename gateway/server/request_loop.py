@@ -1,7 +1,7 @@
 """The requests of one connection, one after the other, in one task.
 
 aiohttp begins a further task for each request, so that what one leaves in context variables does not reach the next.
-Nothing here leaves anything there, and the task takes 4 % of the CPU time of a request of 1 KiB.
+Nothing here leaves anything there, and without the task a request of 1 KiB takes 3 % less CPU time.
 """
 
 import asyncio
