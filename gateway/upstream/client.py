@@ -10,7 +10,6 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
-import aiohttp
 from aiohttp.abc import AbstractResolver
 
 from gateway.errors import ConfigError, S3Error, UpstreamUnavailable
@@ -20,14 +19,15 @@ from gateway.s3.operation import Operation
 from gateway.s3.query import EMPTY_QUERY
 from gateway.s3.xml import MAX_ERROR_BYTES
 from gateway.upstream.body import EmptyBody, StreamedBody
+from gateway.upstream.connecting import tls_context
 from gateway.upstream.exchange import Exchange, Failure, exchange
 from gateway.upstream.observer import SilentObserver, UpstreamObserver
+from gateway.upstream.pool import ConnectionPool
 from gateway.upstream.refreshing import CredentialSource
 from gateway.upstream.region import RegionCache, is_redirect, is_wrong_region, region_told, region_wanted
 from gateway.upstream.request import UpstreamRequest
 from gateway.upstream.response import UpstreamResponse
 from gateway.upstream.retry import RETRIABLE_STATUSES, Fault, pause_seconds, repeatable, replayable
-from gateway.upstream.session import open_session, tls_context
 from gateway.upstream.settings import UpstreamSettings
 from gateway.upstream.signing import choose_framing, sign_request
 from gateway.upstream.urls import Endpoint
@@ -72,18 +72,18 @@ class UpstreamClient:
         self._endpoint = Endpoint(settings)
         self._regions = RegionCache()
         self._probes: dict[str, asyncio.Lock] = {}
-        self._session: aiohttp.ClientSession | None = None
+        self._pool: ConnectionPool | None = None
 
     async def start(self) -> None:
         """Open the pool. No connection is made yet."""
-        if self._session is None:
-            self._session = open_session(self._settings, self._tls, self._resolver)
+        if self._pool is None:
+            self._pool = ConnectionPool(self._settings, self._tls, self._resolver)
 
     async def close(self) -> None:
         """Close every connection, those in use included."""
-        session, self._session = self._session, None
-        if session is not None:
-            await session.close()
+        pool, self._pool = self._pool, None
+        if pool is not None:
+            await pool.close()
 
     @asynccontextmanager
     async def send(
@@ -109,7 +109,7 @@ class UpstreamClient:
                 self._observer.on_success(request.operation, request.headers, answered.response.headers)
             yield answered.response
         finally:
-            await answered.close()
+            answered.close()
 
     async def _answered(self, request: UpstreamRequest, credentials: CredentialSource | None) -> Exchange:
         """The answer to ``request`` from the region that its bucket is in."""
@@ -147,13 +147,13 @@ class UpstreamClient:
     ) -> Exchange | Failure:
         """Sign ``request`` for ``region`` and send it once."""
         credential = None if credentials is None else await credentials.current()
-        session = self._session
-        if session is None:
+        pool = self._pool
+        if pool is None:
             raise UpstreamUnavailable("the gateway is shutting down")
         framing = choose_framing(request, sends_trailers=self._settings.sends_trailers)
         location = self._endpoint.locate(request.bucket, request.raw_object_key, request.query, region)
         headers = sign_request(request, framing, location, credential=credential, region=region, now=self._clock())
-        return await exchange(session, self._settings, self._observer, request, framing, location, headers)
+        return await exchange(pool, self._settings, self._observer, request, framing, location, headers)
 
     async def _region_for(self, request: UpstreamRequest, credentials: CredentialSource | None) -> str:
         """The region to sign for: the bucket's, as far as it is known or has to be.
@@ -211,7 +211,7 @@ class UpstreamClient:
             if is_wrong_region(response.status, body):
                 raise S3Error("InvalidRequest", "The bucket is not in a region that this gateway's upstream serves.")
         except BaseException:
-            await answered.close()
+            answered.close()
             raise
         return None
 

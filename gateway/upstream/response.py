@@ -1,14 +1,14 @@
 """The answer of the upstream while it is read."""
 
-import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator
-
-import aiohttp
 
 from gateway.errors import UpstreamUnavailable
 from gateway.s3.content_encoding import stored_content_encoding
 from gateway.s3.headers import Headers
+from gateway.upstream.answer_head import AnswerHead
+from gateway.upstream.faults import AnswerInvalid, ConnectionBroken
+from gateway.upstream.incoming import Incoming
 
 
 class UpstreamResponse:
@@ -20,10 +20,10 @@ class UpstreamResponse:
             although it was the framing of its upload.
     """
 
-    def __init__(self, response: aiohttp.ClientResponse, silence_seconds: float | None = None) -> None:
-        self.status: int = response.status
-        self.headers = _without_framing(Headers(response.headers.items()))
-        self._content = response.content
+    def __init__(self, head: AnswerHead, incoming: Incoming, silence_seconds: float) -> None:
+        self.status = head.status
+        self.headers = _without_framing(head.headers)
+        self._incoming = incoming
         self._silence_seconds = silence_seconds
         self._ahead: deque[bytes] = deque()
 
@@ -68,21 +68,17 @@ class UpstreamResponse:
             size += len(chunk)
         return b"".join(self._ahead)
 
+    def give_up(self) -> None:
+        """Nobody reads on: an answer that has not arrived whole takes its connection with it."""
+        self._incoming.give_up()
+
     async def _receive(self) -> bytes:
         """The next bytes from the connection; empty at the end."""
         try:
-            # What is there already needs no time-out. Without this, 3 % of the CPU time of a GET, large or small, goes
-            # into setting timers.
-            if chunk := self._content.read_nowait():
-                return chunk
-            if self._content.at_eof():
-                return b""
-            # aiohttp's own time-out ends with its parser: framing that can not be parsed would be waited on for ever.
-            async with asyncio.timeout(self._silence_seconds):
-                return await self._content.readany()
+            return await self._incoming.piece(self._silence_seconds)
         except TimeoutError as error:
             raise UpstreamUnavailable("the upstream server stopped sending its answer", timed_out=True) from error
-        except (aiohttp.ClientError, OSError) as error:
+        except (ConnectionBroken, AnswerInvalid) as error:
             raise UpstreamUnavailable("the upstream server broke its answer off") from error
 
     def __repr__(self) -> str:

@@ -8,11 +8,11 @@ Reference), UriEncode.
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import quote, unquote_to_bytes, urlsplit
 
-from yarl import URL
-
 from gateway.s3.query import Query
+from gateway.upstream.connecting import Origin
 from gateway.upstream.settings import REGION_PLACEHOLDER, UpstreamSettings, is_ip_address
 
 _DEFAULT_PORTS = {"https": 443, "http": 80}
@@ -28,16 +28,18 @@ class Location:
     """Where one request goes.
 
     Attributes:
-        url: the whole URL, encoded as it will be sent.
+        origin: the server.
         host: the value of the ``Host`` field, without a default port.
         path: the encoded path.
         query: the encoded query, without ``?``.
+        target: path and query as they are sent.
     """
 
-    url: URL
+    origin: Origin
     host: str
     path: str
     query: str
+    target: str
 
 
 class Endpoint:
@@ -72,7 +74,7 @@ class Endpoint:
                 path = "/" + encode_key(bucket) + (path if raw_object_key is not None else "")
         rendered = encode_query(query)
         target = f"{path}?{rendered}" if rendered else path
-        return Location(URL(f"{self._scheme}://{host}{target}", encoded=True), host, path, rendered)
+        return Location(_origin(host, self._scheme), host, path, rendered, target)
 
     def _may_be_host(self, bucket: str) -> bool:
         """Whether a bucket's name can be part of the host name; with TLS no dots: a wildcard covers one label."""
@@ -100,6 +102,14 @@ def _encode_value(raw: str) -> str:
     if _PLAIN_VALUE.fullmatch(raw):
         return raw
     return quote(unquote_to_bytes(raw.replace("+", " ").encode("utf-8", "surrogateescape")), safe=_UNRESERVED)
+
+
+@lru_cache(maxsize=1024)
+def _origin(authority: str, scheme: str) -> Origin:
+    parts = urlsplit(f"//{authority}")
+    if not parts.hostname:
+        raise AssertionError("internal error: an endpoint without a host")
+    return Origin(parts.hostname, parts.port or _DEFAULT_PORTS[scheme], scheme == "https")
 
 
 def _without_default_port(authority: str, scheme: str) -> str:

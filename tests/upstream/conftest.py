@@ -72,11 +72,9 @@ def make_request(
 
 def connections(client: UpstreamClient) -> tuple[int, int]:
     """How many connections are in use, and how many wait in the pool."""
-    session = client._session
-    assert session is not None
-    connector = session.connector
-    assert connector is not None
-    return len(connector._acquired), sum(map(len, connector._conns.values()))
+    pool = client._pool
+    assert pool is not None
+    return pool.in_use, pool.unused
 
 
 async def eventually(condition: Callable[[], bool]) -> None:

@@ -111,7 +111,6 @@ async def test_nothing_is_sent_twice_on_a_connection_that_breaks(
     body: Body,
     headers: tuple[tuple[str, str], ...],
 ) -> None:
-    """aiohttp repeats PUT and DELETE on a broken connection by itself, unless it is kept from it."""
     server = await make_server(hang_up_on_second_use)
     client = await make_client(server.url)
     async with client.send(make_request(), CREDENTIALS) as response:

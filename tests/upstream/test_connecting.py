@@ -157,12 +157,11 @@ async def test_a_request_that_is_given_up_leaves_no_connection_behind(
     async def pieces() -> AsyncIterator[bytes]:
         yield b"abc"
         await asyncio.sleep(0.1)
-        session = client._session
-        assert session is not None
-        assert session.connector is not None
-        (protocol,) = session.connector._acquired
-        assert protocol.transport is not None
-        sockets.append(protocol.transport.get_extra_info("socket"))
+        pool = client._pool
+        assert pool is not None
+        (connection,) = pool._alive
+        assert connection._transport is not None
+        sockets.append(connection._transport.get_extra_info("socket"))
         raise S3Error("BadDigest", "no")
 
     sockets: list[socket.socket] = []
