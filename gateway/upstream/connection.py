@@ -51,7 +51,6 @@ class UpstreamConnection(asyncio.Protocol):
         self.origin = origin
         self.due = inf
         self._owner = owner
-        self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
         self._incoming: Incoming | None = None
         self._reader = HeadReader(bodiless=True)
@@ -59,7 +58,6 @@ class UpstreamConnection(asyncio.Protocol):
         self._sent = True
         self._writing_paused = False
         self._held = b""
-        self._flush: asyncio.Handle | None = None
 
     # The exchange, called by whoever sends a request.
 
@@ -82,23 +80,23 @@ class UpstreamConnection(asyncio.Protocol):
         return incoming
 
     def hold(self, head: bytes) -> None:
-        """Send ``head`` together with the first piece of the body, but not later than in the loop's next turn.
+        """Send ``head`` together with the first piece of the body.
 
-        A body that is there already leaves with its head in one packet, and a server is not kept waiting for the head
-        of a request whose body comes slowly.
+        Both leave in one packet, and a request whose body fails at once is never begun. A head alone would be worse
+        than nothing: there are servers that store an empty object when the connection ends behind it.
         """
         self._held = head
-        self._flush = self._loop.call_soon(self._send_held)
 
     def write(self, data: bytes) -> None:
         """Send ``data``."""
         if self._transport is None:
             return
         if self._held:
+            held, self._held = self._held, b""
             if len(data) <= _JOINED_BYTES:
-                data = self._take_held() + data
+                data = held + data
             else:
-                self._transport.write(self._take_held())
+                self._transport.write(held)
         self._transport.write(data)
 
     async def writable(self, incoming: Incoming, stall_seconds: float) -> None:
@@ -115,8 +113,8 @@ class UpstreamConnection(asyncio.Protocol):
 
     def sent(self, answer_seconds: float) -> None:
         """The request is sent whole; its answer is due in ``answer_seconds``."""
-        if self._held:
-            self._send_held()
+        if self._held:  # the body was empty
+            self.write(b"")
         self._sent = True
         self.set_deadline(answer_seconds)
 
@@ -248,21 +246,10 @@ class UpstreamConnection(asyncio.Protocol):
     def _break(self, error: Exception) -> None:
         """Close the connection at once; ``error`` is what a request in progress gets."""
         incoming, self._incoming = self._incoming, None
-        self._take_held()
+        self._held = b""
         self.due = inf
         self._owner.forget(self)
         if self._transport is not None:
             self._transport.abort()
         if incoming is not None:
             incoming.fail(error)
-
-    def _take_held(self) -> bytes:
-        held, self._held = self._held, b""
-        if self._flush is not None:
-            self._flush.cancel()
-            self._flush = None
-        return held
-
-    def _send_held(self) -> None:
-        if self._transport is not None:
-            self._transport.write(self._take_held())
