@@ -31,6 +31,9 @@ class Owner(Protocol):
     def forget(self, connection: "UpstreamConnection") -> None:
         """``connection`` can not be used again."""
 
+    def made(self, connection: "UpstreamConnection") -> None:
+        """``connection`` has a transport now."""
+
     def lost(self, connection: "UpstreamConnection") -> None:
         """Nothing is left of ``connection``."""
 
@@ -156,6 +159,7 @@ class UpstreamConnection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The connection is there, TLS included."""
         self._transport = cast("asyncio.Transport", transport)
+        self._owner.made(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is gone."""
@@ -197,7 +201,6 @@ class UpstreamConnection(asyncio.Protocol):
                 head, data = begun
                 self._body = body_of(head)
                 incoming.head = head
-                self.due = inf
             self._take(incoming, self._body, data)
         except AnswerInvalid as error:
             self._break(error)
@@ -206,6 +209,7 @@ class UpstreamConnection(asyncio.Protocol):
 
     def _take(self, incoming: Incoming, body: AnswerBody, data: bytes) -> None:
         """Bytes behind the head."""
+        self.due = inf  # the server is not silent, and nobody may ask for more before long
         if data:
             for piece in body.feed(data):
                 incoming.add(piece)

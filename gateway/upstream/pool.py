@@ -125,6 +125,10 @@ class ConnectionPool:
                 del self._unused[connection.origin]
         self._pass_room_on()
 
+    def made(self, connection: UpstreamConnection) -> None:
+        """``connection`` has a transport now."""
+        self._alive.add(connection)
+
     def lost(self, connection: UpstreamConnection) -> None:
         """Nothing is left of ``connection``."""
         self._alive.discard(connection)
@@ -164,11 +168,12 @@ class ConnectionPool:
             connection = await open_connection(
                 lambda: UpstreamConnection(self, origin), origin, self._context, self._resolver
             )
-            self._alive.add(connection)
-            self._counted.add(connection)
-        finally:
+        except BaseException:
             self._opening -= 1
             self._pass_room_on()
+            raise
+        self._opening -= 1
+        self._counted.add(connection)
         if self._closed:
             connection.abort()
             raise ConnectionBroken("the pool was closed")

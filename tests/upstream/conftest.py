@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from aiohttp.abc import AbstractResolver, ResolveResult
 
 from gateway.redact import SecretStr
 from gateway.s3.credentials import Credential
@@ -46,6 +47,22 @@ class Observed:
     def on_retry(self, operation: str, reason: str) -> None:
         self.retries.append((operation, reason))
         self.retried.set()
+
+
+class Loopback(AbstractResolver):
+    """Every name is this machine's."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    async def resolve(self, host: str, port: int = 0, family: int = 0) -> list[ResolveResult]:
+        self.asked.append(host)
+        if host == "unknown.test":
+            raise OSError(None, "Name or service not known")
+        return [ResolveResult(hostname=host, host="127.0.0.1", port=port, family=2, proto=0, flags=0)]
+
+    async def close(self) -> None:
+        """Nothing is open."""
 
 
 def make_request(
