@@ -150,7 +150,5 @@ def _is_chunked(headers: Headers, data: bytes) -> bool:
 
 
 def _stays_open(headers: Headers) -> bool:
-    if "connection" not in headers:
-        return True
-    options = ",".join(headers.all("connection")).lower().split(",")
-    return "close" not in (option.strip() for option in options)
+    """Whether no ``Connection`` field says otherwise; an option that only contains the word costs a connection."""
+    return "connection" not in headers or not any("close" in value.lower() for value in headers.all("connection"))

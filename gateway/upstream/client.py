@@ -64,6 +64,7 @@ class UpstreamClient:
         if faults:
             raise ConfigError(faults)
         self._settings = settings
+        self._sends_trailers = settings.sends_trailers
         self._observer: UpstreamObserver = observer or SilentObserver()
         self._clock = clock
         self._chance = chance
@@ -150,7 +151,7 @@ class UpstreamClient:
         pool = self._pool
         if pool is None:
             raise UpstreamUnavailable("the gateway is shutting down")
-        framing = choose_framing(request, sends_trailers=self._settings.sends_trailers)
+        framing = choose_framing(request, sends_trailers=self._sends_trailers)
         location = self._endpoint.locate(request.bucket, request.raw_object_key, request.query, region)
         headers = sign_request(request, framing, location, credential=credential, region=region, now=self._clock())
         return await exchange(pool, self._settings, self._observer, request, framing, location, headers)

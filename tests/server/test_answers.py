@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
 from typing import Any
 
 import aiohttp
@@ -11,13 +12,19 @@ from aiohttp import web
 from gateway.errors import S3Error, UpstreamUnavailable
 from gateway.s3.form import MultipartFormParser
 from gateway.s3.headers import Headers
+from gateway.s3.operation import Operation
+from gateway.s3.query import EMPTY_QUERY
 from gateway.server.client_body import ReceivedBody, piece_bytes
 from gateway.server.exchange import Exchange
 from gateway.server.form_body import FormBody
 from gateway.server.keep_alive import answer_in_time
 from gateway.server.respond import buffered, error_response, forwarded_answer_headers, stream
 from gateway.server.xml_answer import checked_xml
+from gateway.upstream.body import EmptyBody
+from gateway.upstream.client import UpstreamClient
+from gateway.upstream.request import UpstreamRequest
 from gateway.upstream.response import UpstreamResponse
+from gateway.upstream.settings import UpstreamSettings
 
 Work = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 _ERROR = b"<Error><Code>InternalError</Code><Message>late</Message></Error>"
@@ -27,9 +34,10 @@ _RESULT = b"<CompleteMultipartUploadResult><Location>https://store/b/k</Location
 class Front:
     """Serves one handler and asks it."""
 
-    def __init__(self, raw_server: Any, raw_client: Any) -> None:
+    def __init__(self, raw_server: Any, raw_client: Any, opened: AsyncExitStack) -> None:
         self._server = raw_server
         self._client = raw_client
+        self._opened = opened
         self.exchange = Exchange("0123456789ABCDEF", "127.0.0.1", "GET")
 
     async def ask(self, work: Work, method: str = "GET", **options: Any) -> tuple[int, bytes, dict[str, str]]:
@@ -40,13 +48,18 @@ class Front:
 
     async def upstream(self, work: Work) -> UpstreamResponse:
         """An answer of a real server, as the upstream client hands it over."""
-        client = await self._client(await self._server(work))
-        return UpstreamResponse(await client.request("GET", "/"))
+        endpoint = str((await self._server(work)).make_url("/"))
+        client = UpstreamClient(UpstreamSettings(endpoint, allow_insecure_plain_http_upstream=True))
+        await client.start()
+        self._opened.push_async_callback(client.close)
+        request = UpstreamRequest(Operation.GET_OBJECT, "GET", "b", "k", EMPTY_QUERY, Headers(), EmptyBody())
+        return await self._opened.enter_async_context(client.send(request, None))
 
 
 @pytest.fixture
-def front(aiohttp_raw_server: Any, aiohttp_client: Any) -> Front:
-    return Front(aiohttp_raw_server, aiohttp_client)
+async def front(aiohttp_raw_server: Any, aiohttp_client: Any) -> AsyncIterator[Front]:
+    async with AsyncExitStack() as opened:
+        yield Front(aiohttp_raw_server, aiohttp_client, opened)
 
 
 def _says(body: bytes, *, announced: bool) -> Work:
