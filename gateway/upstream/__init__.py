@@ -1,1 +1,1 @@
-"""The S3 server behind the gateway: the only user of an HTTP client session for S3."""
+"""The S3 server behind the gateway, and the HTTP/1.1 client that speaks to it."""
