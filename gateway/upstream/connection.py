@@ -69,6 +69,11 @@ class UpstreamConnection(asyncio.Protocol):
         """Whether a request can be sent."""
         return self._transport is not None and not self._transport.is_closing() and self._incoming is None
 
+    @property
+    def has_unsent(self) -> bool:
+        """Whether bytes wait that the kernel has not taken yet."""
+        return self._transport is None or self._transport.get_write_buffer_size() > 0
+
     def begin(self, *, bodiless: bool) -> Incoming:
         """Start an exchange; its answer is going to arrive in what is returned.
 
@@ -232,7 +237,7 @@ class UpstreamConnection(asyncio.Protocol):
             and not body.surplus
             and transport is not None
             and not transport.is_closing()
-            and not transport.get_write_buffer_size()
+            and not self.has_unsent
         )
         if reusable:
             self._owner.release(self)

@@ -116,7 +116,7 @@ async def exchange(
             await outgoing.send(connection, incoming, head, settings.idle_timeout_seconds)
         else:
             connection.write(head + data if isinstance(data, bytes) else head)
-        if outgoing is None or outgoing.complete:
+        if not incoming.settled:
             connection.sent(settings.first_byte_timeout_seconds)
         answer = await incoming.arrived()
     except BaseException as error:

@@ -86,7 +86,8 @@ class Outgoing:
             if piece:
                 connection.write(piece)
             await connection.writable(incoming, stall_seconds)
-        self.complete = not incoming.settled
+        # A success before the last byte left this process is none, see gateway.upstream.exchange.
+        self.complete = not incoming.settled or not connection.has_unsent
 
     async def _next(self, incoming: Incoming) -> bytes:
         """The next bytes. The wait for them ends when ``incoming`` is settled; what is returned then means nothing."""

@@ -6,8 +6,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import pytest
 
 from gateway.errors import UpstreamUnavailable
+from gateway.s3.headers import Headers
 from gateway.s3.operation import Operation
 from gateway.upstream.body import StreamedBody
+from gateway.upstream.request_head import render_head
 from tests.upstream.conftest import (
     CREDENTIALS,
     Loopback,
@@ -120,6 +122,24 @@ async def test_answers_that_end_with_the_connection_are_delivered(
     client = await make_client(server.url)
     async with client.send(make_request(), CREDENTIALS) as response:
         assert await response.read(300_000) == b"a" * 300_000
+
+
+async def test_an_answer_that_waits_whole_in_memory_does_not_hold_the_connection(
+    make_client: MakeClient, make_server: MakeServer
+) -> None:
+    """Its last bytes are more than what stops the reading; the next answer on the connection is read all the same."""
+    data = b"a" * 300_000
+
+    async def behave(turn: Turn) -> None:
+        await turn.answer(200, data)
+
+    server = await make_server(behave)
+    client = await make_client(server.url)
+    for _ in range(3):
+        async with client.send(make_request(), CREDENTIALS) as response:
+            await eventually(lambda: connections(client) == (0, 1))
+            assert await response.read(300_000) == data
+    assert server.connections == 1
 
 
 async def test_a_reader_that_waited_once_may_be_slow_afterwards(
@@ -287,6 +307,15 @@ async def test_a_head_waits_for_the_beginning_of_its_body(make_client: MakeClien
         await task
     await asyncio.sleep(0.05)
     assert server.seen == []
+
+
+@pytest.mark.parametrize(
+    ("target", "field"), [("/", "a\r\nb: c"), ("/", "a\n"), ("/", "a\0"), ("/ HTTP/1.1", "a"), ("/\r\nb: c", "a")]
+)
+def test_no_line_is_added_to_a_head(target: str, field: str) -> None:
+    assert render_head("GET", "/a?b", Headers([("x", "ü")])) == "GET /a?b HTTP/1.1\r\nx: ü\r\n\r\n".encode()
+    with pytest.raises(AssertionError, match="would have become two"):
+        render_head("GET", target, Headers([("x", field)]))
 
 
 async def test_errors_of_a_closed_connection_have_no_values(make_client: MakeClient, make_server: MakeServer) -> None:
