@@ -14,6 +14,7 @@ evaluated by the server.
 
 import re
 
+#: Only where there is a hyphen: most ETags have none, and searching one takes 1 us, 2,000 times for one listing.
 _COUNTED = re.compile(r'(.*[^-])-([1-9][0-9]{0,4})("?)', re.DOTALL)
 _ETAG = re.compile(r'(?:W/)?"[^"]*"|[^\s",][^\s,]*')
 #: One more than the most parts that an upload can have.
@@ -22,7 +23,7 @@ _COUNT_OF_ONE_PART = "10001"
 
 def shown_etag(etag: str) -> str:
     """The server's ETag of a sealed object as a client sees it; quotes stay as they are."""
-    counted = _COUNTED.fullmatch(etag)
+    counted = _COUNTED.fullmatch(etag) if "-" in etag else None
     if counted is None:
         return f'{etag[:-1]}-1"' if etag.endswith('"') else f"{etag}-1"
     if counted[2] == "1":
@@ -32,7 +33,7 @@ def shown_etag(etag: str) -> str:
 
 def stored_etag(etag: str) -> str:
     """The server's ETag for one that a client was shown."""
-    counted = _COUNTED.fullmatch(etag)
+    counted = _COUNTED.fullmatch(etag) if "-" in etag else None
     if counted is None or counted[2] not in {"1", _COUNT_OF_ONE_PART}:
         return etag
     return f"{counted[1]}{counted[3]}" if counted[2] == "1" else f"{counted[1]}-1{counted[3]}"
@@ -45,4 +46,4 @@ def stored_condition(value: str) -> str:
 
 def counts_parts(etag: str) -> bool:
     """Whether a server's ETag is that of a multipart upload."""
-    return _COUNTED.fullmatch(etag) is not None
+    return "-" in etag and _COUNTED.fullmatch(etag) is not None

@@ -5,7 +5,7 @@ object, or how it is tagged, decides when the object is written. Nobody can tell
 whoever looks for one reckons with every rule that may have written it.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from operator import attrgetter
@@ -70,6 +70,14 @@ def agreed_rule(possible: Sequence[EncryptionRule]) -> EncryptionRule | None:
 def stored_rule(rules: Sequence[EncryptionRule], bucket: str, object_key: str) -> EncryptionRule | None:
     """What is to be expected of a stored object, whoever wrote it; None when no rule is about it."""
     return standing_for(possible_rules(rules, bucket, object_key))
+
+
+def stored_rules(rules: Sequence[EncryptionRule], bucket: str) -> Callable[[str], EncryptionRule | None]:
+    """:func:`stored_rule` for many objects of one bucket: what the bucket alone decides is found out once."""
+    of_bucket = tuple(rule for rule in rules if rule.matches_bucket(bucket))
+    if of_bucket and not of_bucket[0].prefixes and not of_bucket[0].is_conditional:
+        return lambda _object_key: of_bucket[0]
+    return lambda object_key: stored_rule(of_bucket, bucket, object_key)
 
 
 def standing_for(possible: tuple[EncryptionRule, ...]) -> EncryptionRule | None:

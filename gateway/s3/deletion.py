@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from gateway.s3.xml_edit import Leaf, apply_changes, scan
+from gateway.s3.xml_edit import Element, apply_changes, scan
 
 #: Depth of an object's own fields: root, object, field.
 _FIELD_DEPTH = 3
@@ -17,13 +17,13 @@ class ConditionalDeletion:
         object_key: the object key.
         version_id: the version, or None.
         etag: the ETag as written.
-        leaf: where it is in the document.
+        element: where it is in the document.
     """
 
     object_key: str
     version_id: str | None
     etag: str
-    leaf: Leaf = field(repr=False)
+    element: Element = field(repr=False)
 
 
 def conditional_deletions(body: bytes) -> list[ConditionalDeletion]:
@@ -32,29 +32,31 @@ def conditional_deletions(body: bytes) -> list[ConditionalDeletion]:
     Raises:
         S3Error: it is not XML.
     """
-    objects: list[dict[str, Leaf]] = []
+    objects: list[dict[str, tuple[str, Element]]] = []
+    fields: dict[str, tuple[str, Element]] = {}
 
-    def on_start(path: list[str]) -> None:
-        if len(path) == _FIELD_DEPTH - 1 and path[1] == "Object":
-            objects.append({})
+    def on_end(element: Element) -> None:
+        nonlocal fields
+        if len(element.path) == _FIELD_DEPTH and element.text is not None:
+            fields.setdefault(element.path[2], (element.text, element))
+        elif len(element.path) == _FIELD_DEPTH - 1:
+            if element.path[1] == "Object":
+                objects.append(fields)
+            fields = {}
 
-    def on_leaf(leaf: Leaf) -> None:
-        if len(leaf.path) == _FIELD_DEPTH and leaf.path[1] == "Object":
-            objects[-1].setdefault(leaf.path[2], leaf)
-
-    scan(body, on_leaf, on_start)
+    scan(body, on_end)
     return [
         ConditionalDeletion(
-            object_key=fields["Key"].text,
-            version_id=fields["VersionId"].text if "VersionId" in fields else None,
-            etag=fields["ETag"].text.strip(),
-            leaf=fields["ETag"],
+            object_key=found["Key"][0],
+            version_id=found["VersionId"][0] if "VersionId" in found else None,
+            etag=found["ETag"][0].strip(),
+            element=found["ETag"][1],
         )
-        for fields in objects
-        if "Key" in fields and "ETag" in fields
+        for found in objects
+        if "Key" in found and "ETag" in found
     ]
 
 
 def with_etags(body: bytes, etags: Iterable[tuple[ConditionalDeletion, str]]) -> bytes:
     """The document with other ETags; entries in its order."""
-    return apply_changes(body, ((deletion.leaf, etag) for deletion, etag in etags))
+    return apply_changes(body, ((deletion.element, etag) for deletion, etag in etags))

@@ -11,13 +11,18 @@ from xml.etree.ElementTree import Element
 
 from gateway.errors import S3Error
 from gateway.s3.xml import NAMESPACE, local_name, parse_xml
-from gateway.s3.xml_edit import Change, Leaf, Removed, apply_changes, edit_text, escape_text, scan
+from gateway.s3.xml_edit import Replacement, escape_text, replaced
+from gateway.s3.xml_entries import WHOLE, Entries, Entry, ListForm, checksums_of
 
 MAX_PARTS: Final = 10_000
-#: Depth of a part's own fields: root, part, field.
-_FIELD_DEPTH: Final = 3
 #: What the root of a ListParts answer says of the upload's checksums.
-_UPLOAD_CHECKSUM: Final = frozenset({"ChecksumAlgorithm", "ChecksumType"})
+_UPLOAD_CHECKSUM: Final = ("ChecksumAlgorithm", "ChecksumType")
+_PAGE: Final = ("IsTruncated", "NextPartNumberMarker")
+_FORM: Final = ListForm(
+    entries=("Part",),
+    fields=("PartNumber", "ETag", "Size"),
+    named=("UploadId", *_PAGE, *_UPLOAD_CHECKSUM),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,22 +126,11 @@ def parse_parts(body: bytes) -> PartsPage:
     Raises:
         S3Error: InternalError when it is not one.
     """
-    try:
-        root = parse_xml(body)
-        parts = tuple(
-            StoredPart(
-                number=int(element.findtext("{*}PartNumber") or ""),
-                etag=(element.findtext("{*}ETag") or "").strip(),
-                stored_bytes=int(element.findtext("{*}Size") or ""),
-            )
-            for element in root.iterfind("{*}Part")
-        )
-    except (S3Error, ValueError) as error:
-        raise S3Error("InternalError", "The upstream server's list of parts could not be read.") from error
-    truncated = (root.findtext("{*}IsTruncated") or "").strip() == "true"
-    if not truncated:
+    listed = _FORM.read(body)
+    parts = _stored_parts(listed)
+    truncated, marker = (listed.named[name].text.strip() if name in listed.named else "" for name in _PAGE)
+    if truncated != "true":
         return PartsPage(parts, None)
-    marker = (root.findtext("{*}NextPartNumberMarker") or "").strip()
     return PartsPage(parts, marker or (str(parts[-1].number) if parts else None))
 
 
@@ -151,36 +145,34 @@ def show_parts(body: bytes, *, upload_id: str, shown: Callable[[StoredPart], Sto
     Raises:
         S3Error: InternalError when it is not such an answer.
     """
-    parts = [shown(part) for part in parse_parts(body).parts]
-    index = -1
-    changes: list[Change] = []
-
-    def on_start(path: list[str]) -> None:
-        nonlocal index
-        index += len(path) == _FIELD_DEPTH - 1 and path[1] == "Part"
-
-    def on_leaf(leaf: Leaf) -> None:
-        if len(leaf.path) == _FIELD_DEPTH and leaf.path[1] == "Part":
-            change = _shown_field(leaf, parts[index])
-        elif leaf.path[1:] == ("UploadId",):
-            change = upload_id
-        else:
-            change = Removed.ELEMENT if leaf.path[-1] in _UPLOAD_CHECKSUM else None
-        if change is not None and change != leaf.text.strip():
-            changes.append((leaf, change))
-
-    scan(body, on_leaf, on_start)
-    # A part that lost all its fields is an element without children by now.
-    return edit_text(
-        apply_changes(body, changes), lambda path, _text: Removed.ELEMENT if path[1:] == ("Part",) else None
-    )
+    listed = _FORM.read(body)
+    named = listed.named
+    changes: list[Replacement] = [(*named[name].whole, b"") for name in _UPLOAD_CHECKSUM if name in named]
+    if "UploadId" in named:
+        changes.append((*named["UploadId"].content, escape_text(upload_id).encode()))
+    for entry, stored in zip(listed.entries, _stored_parts(listed), strict=True):
+        changes += _shown_changes(entry, stored, shown(stored))
+    return replaced(body, changes)
 
 
-def _shown_field(leaf: Leaf, part: StoredPart | None) -> str | Removed | None:
-    name = leaf.path[-1]
-    if part is None or name.startswith("Checksum"):
-        return Removed.ELEMENT
-    return {"Size": str(part.stored_bytes), "ETag": part.etag}.get(name)
+def _stored_parts(listed: Entries) -> tuple[StoredPart, ...]:
+    try:
+        return tuple(
+            StoredPart(int(number), etag.strip(), int(size)) for number, etag, size in zip(*listed.texts, strict=True)
+        )
+    except ValueError as error:
+        raise S3Error("InternalError", "The upstream server's list of parts could not be read.") from error
+
+
+def _shown_changes(entry: Entry, stored: StoredPart, part: StoredPart | None) -> Iterable[Replacement]:
+    if part is None:
+        yield (*entry.span(WHOLE), b"")
+        return
+    yield from ((*place, b"") for place in checksums_of(entry))
+    if part.stored_bytes != stored.stored_bytes:
+        yield (*entry.span("Size"), b"%d" % part.stored_bytes)
+    if part.etag != stored.etag:
+        yield (*entry.span("ETag"), escape_text(part.etag).encode())
 
 
 def _named_part(element: Element) -> NamedPart:

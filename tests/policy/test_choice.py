@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.policy.choice import agreed_rule, narrowed, possible_rules, stored_rule, written_rule
+from gateway.policy.choice import agreed_rule, narrowed, possible_rules, stored_rule, stored_rules, written_rule
 from gateway.policy.rules import EncryptionRule, Existing, ModeName, ObjectTraits
 
 
@@ -146,3 +146,8 @@ def test_a_stored_object_is_found_whoever_wrote_it(
             assert stored.mode is ModeName.CSE
         elif stored.mode is ModeName.CSE:
             assert stored.existing is Existing.PLAINTEXT
+
+
+@given(st.lists(_ANY_RULE, max_size=5), st.sampled_from(["b", "c"]), st.sampled_from(["a", "b", "c"]))
+def test_rules_of_many_objects_are_those_of_each(rules: list[EncryptionRule], bucket: str, object_key: str) -> None:
+    assert stored_rules(rules, bucket)(object_key) == stored_rule(rules, bucket, object_key)

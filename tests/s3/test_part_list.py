@@ -118,12 +118,13 @@ def test_what_is_no_page_is_a_fault(body: bytes) -> None:
     assert caught.value.code == "InternalError"
 
 
-def test_a_client_sees_its_own_parts_and_sizes_only() -> None:
+@pytest.mark.parametrize("before", ["", "<!-- not of the plain form -->"])
+def test_a_client_sees_its_own_parts_and_sizes_only(before: str) -> None:
+    listed = (_LISTED % "false").replace("<Bucket>", f"{before}<Bucket>")
     seen = {1: StoredPart(1, '"other"', 50), 2: StoredPart(2, '"b"', 7)}
-    shown = show_parts((_LISTED % "false").encode(), upload_id="client's", shown=lambda stored: seen.get(stored.number))
+    shown = show_parts(listed.encode(), upload_id="client's", shown=lambda stored: seen.get(stored.number))
     expected = (
-        (_LISTED % "false")
-        .replace("upstream", "client's")
+        listed.replace("upstream", "client's")
         .replace("<ChecksumAlgorithm>CRC64NVME</ChecksumAlgorithm><ChecksumType>FULL_OBJECT</ChecksumType>", "")
         .replace("&quot;a&quot;", "&quot;other&quot;")
         .replace("<Size>100</Size><ChecksumCRC32>x</ChecksumCRC32>", "<Size>50</Size>")

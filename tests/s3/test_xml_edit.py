@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.errors import S3Error
-from gateway.s3.xml_edit import MAX_DEPTH, Removed, edit_text, escape_text, scan
+from gateway.s3.xml_edit import MAX_DEPTH, Element, Removed, edit_text, escape_text, scan, spans
 
 LISTING = b"""<?xml version="1.0" encoding="UTF-8"?>
 <ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Name>b</Name><Size>not in an entry</Size>
@@ -90,10 +90,28 @@ def test_elements_without_children_are_removed(body: bytes, edited: bytes) -> No
     assert edit_text(body, lambda path, _text: Removed.ELEMENT if path[-1] == "a" else None) == edited
 
 
-def test_a_scan_sees_where_elements_start() -> None:
-    seen: list[str] = []
-    scan(b"<r><a><b>1</b></a><p:a xmlns:p='u'/></r>", lambda leaf: seen.append(leaf.text), lambda p: seen.append(p[-1]))
-    assert seen == ["r", "a", "b", "1", "a", ""]
+def test_a_scan_sees_every_element_when_it_ends() -> None:
+    body = b"<r> <a>1<b>2</b>3</a><p:a xmlns:p='u'/></r>"
+    seen: list[Element] = []
+    scan(body, seen.append)
+    assert [(element.path, element.text) for element in seen] == [
+        (("r", "a", "b"), "2"),
+        (("r", "a"), None),
+        (("r", "a"), ""),
+        (("r",), None),
+    ]
+    assert [body[slice(*spans(body, element)[0])] for element in seen[:3]] == [
+        b"<b>2</b>",
+        b"<a>1<b>2</b>3</a>",
+        b"<p:a xmlns:p='u'/>",
+    ]
+    contents = [spans(body, element)[1] for element in seen]
+    assert [content and body[slice(*content)] for content in contents] == [
+        b"2",
+        b"1<b>2</b>3",
+        None,
+        body[3:-4],
+    ]
 
 
 @given(st.text())
