@@ -19,6 +19,7 @@ from gateway.admin.settings import AdminSettings
 from gateway.observe.metrics import Metrics, exposition
 from gateway.server.addresses import TcpAddress, bind, remove_socket_file
 from gateway.server.drain import drain
+from gateway.server.heap import heap_trimmer
 from gateway.server.limits import Periodic, sweeper
 from gateway.server.listeners import Listeners
 from gateway.server.runtime import Gateway, Runtime, ServerSettings
@@ -59,6 +60,7 @@ class Worker:
         self._gateway = gateway
         self._policies = Periodic(settings.policy_check_seconds, gateway.reload_changed)
         self._usage = Periodic(_USAGE_SECONDS, metrics.refresh_usage)
+        self._heap = heap_trimmer()
 
     async def start(self, sockets: Mapping[str, socket.socket], admin_socket: socket.socket | None) -> None:
         """Begin to serve.
@@ -75,6 +77,7 @@ class Worker:
         self._certificates.start()
         self._policies.start()
         self._usage.start()
+        self._heap.start()
         if admin_socket is not None:
             await self._admin.start(admin_socket)
 
@@ -95,6 +98,7 @@ class Worker:
         await drain(self.listeners, self._serving, self._settings.drain_seconds, at_once)
         self._sweeper.stop()
         self._usage.stop()
+        self._heap.stop()
         await self._admin.close()
 
 
