@@ -2,6 +2,7 @@
 
 One call is one HTTP request: botocore's own repetitions are switched off, because asking again, limiting and counting
 happen around providers. What a service refuses becomes a :class:`~gateway.errors.KeyUnavailable` here and nowhere else.
+boto3 takes 10 MiB of memory, so it is imported when there is a service to call.
 
 Source: AWS KMS API Reference, "Common Errors" and the errors of each operation; AWS Secrets Manager API Reference.
 """
@@ -12,17 +13,17 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock, local
-from typing import Any, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 from urllib.parse import urlsplit
-
-import boto3
-from botocore.config import Config
-from botocore.credentials import DeferredRefreshableCredentials, create_assume_role_refresher
-from botocore.exceptions import BotoCoreError, ClientError, ConnectTimeoutError, ReadTimeoutError
 
 from gateway.errors import ConfigError, KeyUnavailable
 from gateway.keys.metering import NotAsked
 from gateway.redact import SecretStr
+
+if TYPE_CHECKING:
+    from boto3.session import Session
+    from botocore.config import Config
+    from botocore.exceptions import ClientError
 
 #: boto3 makes its clients at run time from data files; there is no class to name.
 AwsClient: TypeAlias = Any
@@ -155,6 +156,9 @@ class AwsCaller:
     """
 
     def __init__(self, access: AwsAccess, service: ServiceName) -> None:
+        # Now, because it takes half a second, in which no request should have to wait.
+        import boto3.session  # noqa: F401
+
         self.region = access.region
         self._access = access
         self._service = service
@@ -205,6 +209,8 @@ class AwsCaller:
     def _called(
         self, attempt: _Attempt, operation: str, parameters: Mapping[str, object]
     ) -> Mapping[str, Any] | KeyUnavailable:
+        from botocore.exceptions import BotoCoreError, ClientError, ConnectTimeoutError, ReadTimeoutError
+
         self._here.attempt = attempt
         # Faults are returned, not raised: botocore's exceptions hold requests and answers, and would stay attached.
         try:
@@ -223,7 +229,7 @@ class AwsCaller:
             return self._fault(f"sent what is no answer ({type(error).__name__})")
         return answer if isinstance(answer, dict) else self._fault("sent what is no answer")
 
-    def _refused(self, error: ClientError) -> KeyUnavailable:
+    def _refused(self, error: "ClientError") -> KeyUnavailable:
         # What a broken service sends need not have the types that botocore promises.
         stated: object = error.response.get("Error", {}).get("Code")
         code = stated.rpartition("#")[2] if isinstance(stated, str) else ""
@@ -250,7 +256,10 @@ class AwsCaller:
 
 
 def _client(access: AwsAccess, service: ServiceName) -> AwsClient:
-    session = boto3.session.Session(
+    from boto3.session import Session
+    from botocore.config import Config
+
+    session = Session(
         aws_access_key_id=access.access_key_id,
         aws_secret_access_key=None if access.secret_access_key is None else access.secret_access_key.reveal(),
         aws_session_token=None if access.session_token is None else access.session_token.reveal(),
@@ -272,11 +281,14 @@ def _client(access: AwsAccess, service: ServiceName) -> AwsClient:
     return session.client(service, endpoint_url=access.endpoint_url, config=settings, verify=verify)
 
 
-def _in_role(session: boto3.session.Session, access: AwsAccess, settings: Config) -> boto3.session.Session:
+def _in_role(session: "Session", access: AwsAccess, settings: "Config") -> "Session":
+    from boto3.session import Session
+    from botocore.credentials import DeferredRefreshableCredentials, create_assume_role_refresher
+
     parameters = {"RoleArn": access.role_arn, "RoleSessionName": access.role_session_name}
     if access.external_id is not None:
         parameters["ExternalId"] = access.external_id.reveal()
     refresher = create_assume_role_refresher(session.client("sts", config=settings), parameters)
-    assumed = boto3.session.Session(region_name=access.region)
+    assumed = Session(region_name=access.region)
     assumed._session._credentials = DeferredRefreshableCredentials(refresher, "assume-role")  # type: ignore[attr-defined]  # noqa: SLF001 - botocore has no public way
     return assumed

@@ -1,6 +1,7 @@
 """The key pairs that requests to the upstream are signed with: fixed, the environment's, boto3's, or those of a role.
 
-boto3 is imported here and nowhere else in this room. It blocks, so it runs in a thread, off the path of requests.
+boto3 is imported here and nowhere else in this room, and only for credentials that need it: it takes 10 MiB. It blocks,
+so it runs in a thread, off the path of requests.
 """
 
 import os
@@ -9,16 +10,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
-
-import boto3
-from botocore.config import Config
-from botocore.credentials import Credentials, RefreshableCredentials
 
 from gateway.errors import ConfigError
 from gateway.redact import SecretStr
 from gateway.s3.credentials import Credential
 from gateway.upstream.refreshing import CredentialSource, Lease, RefreshingCredentials
+
+if TYPE_CHECKING:
+    from botocore.credentials import Credentials
 
 __all__ = [
     "AssumedRole",
@@ -38,7 +39,6 @@ CHAIN_INTERVAL = timedelta(seconds=60)
 
 #: What is known about the end of boto3's credentials, which it tells only as an answer to "within so many seconds?".
 _CHAIN_HORIZONS = (900, 600, 300, 120, 60, 0)
-_STS_TIMEOUTS = Config(connect_timeout=5, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 2})
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -86,14 +86,19 @@ class DefaultChainCredentials(RefreshingCredentials):
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         chance: Callable[[], float] = random.random,
     ) -> None:
+        from boto3 import Session
+
         super().__init__(self._ask_chain, clock=clock, chance=chance)
+        self._session = Session
         self._profile = profile
         self._found: Credentials | None = None
 
     def _ask_chain(self, _: Credential | None) -> Lease:
         """What the chain gives now. Runs in a thread."""
+        from botocore.credentials import RefreshableCredentials
+
         if self._found is None:
-            self._found = boto3.Session(profile_name=self._profile).get_credentials()
+            self._found = self._session(profile_name=self._profile).get_credentials()
         found = self._found
         frozen = None if found is None else found.get_frozen_credentials()
         if found is None or frozen is None or frozen.access_key is None or frozen.secret_key is None:
@@ -158,7 +163,14 @@ class AssumedRoleCredentials(RefreshingCredentials):
         endpoint = urlsplit(role.sts_endpoint or "https://sts")
         if endpoint.scheme != "https" and endpoint.hostname not in _LOOPBACK:
             raise ConfigError(("sts_endpoint: must be https://, because STS answers with secret keys",))
+        from boto3 import Session
+        from botocore.config import Config
+
         super().__init__(self._assume, base=base, clock=clock, chance=chance)
+        self._session = Session
+        self._timeouts = Config(
+            connect_timeout=5, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 2}
+        )
         self._role = role
 
     def _assume(self, base: Credential | None) -> Lease:
@@ -167,7 +179,7 @@ class AssumedRoleCredentials(RefreshingCredentials):
             raise AssertionError("internal error: no credentials to assume a role with")
         role = self._role
         token = base.session_token
-        client = boto3.Session(
+        client = self._session(
             aws_access_key_id=base.access_key_id,
             aws_secret_access_key=base.secret_access_key.reveal(),
             aws_session_token=None if token is None else token.reveal(),
@@ -176,7 +188,7 @@ class AssumedRoleCredentials(RefreshingCredentials):
             "sts",
             endpoint_url=role.sts_endpoint,
             verify=None if role.sts_ca_bundle is None else str(role.sts_ca_bundle),
-            config=_STS_TIMEOUTS,
+            config=self._timeouts,
         )
         external_id = {} if role.external_id is None else {"ExternalId": role.external_id.reveal()}
         try:

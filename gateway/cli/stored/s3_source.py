@@ -1,4 +1,7 @@
-"""Objects read from the store itself, with boto3 and its usual settings and credentials."""
+"""Objects read from the store itself, with boto3 and its usual settings and credentials.
+
+boto3 takes 10 MiB, and most commands do not need it: it is imported where the store is asked.
+"""
 
 import asyncio
 import re
@@ -6,10 +9,6 @@ from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias, TypeVar
-
-import boto3
-from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
 
 from gateway.cli.stored.source import PIECE_BYTES, SourceUnavailable
 from gateway.crypto.sealed.faults import Fault
@@ -94,6 +93,10 @@ def s3_client(endpoint_url: str | None, connections: int = 4) -> S3Client:
     Raises:
         SourceUnavailable: the settings are unusable.
     """
+    from boto3.session import Session
+    from botocore.config import Config
+    from botocore.exceptions import BotoCoreError
+
     settings = Config(
         connect_timeout=_CONNECT_SECONDS,
         read_timeout=_READ_SECONDS,
@@ -101,7 +104,7 @@ def s3_client(endpoint_url: str | None, connections: int = 4) -> S3Client:
         retries={"mode": "standard"},
     )
     try:
-        return boto3.session.Session().client("s3", endpoint_url=endpoint_url, config=settings)
+        return Session().client("s3", endpoint_url=endpoint_url, config=settings)
     except (BotoCoreError, ValueError) as error:
         raise SourceUnavailable(f"the store can not be reached: {error}") from None
 
@@ -212,6 +215,8 @@ async def _asked(call: Callable[[], T]) -> T:
 
 @contextmanager
 def _translated() -> Iterator[None]:
+    from botocore.exceptions import BotoCoreError, ClientError
+
     try:
         yield
     except ClientError as error:
