@@ -17,24 +17,21 @@ async def connect_tls(
     connected: socket.socket,
     context: ssl.SSLContext,
     server_name: str,
-    *,
-    handshake_seconds: float,
     farewell_seconds: float,
 ) -> tuple[TlsTransport, _Protocol]:
-    """Make the client's side of TLS on a TCP connection.
+    """Make the client's side of TLS on a TCP connection. Cancelling this, as a time-out does, leaves nothing behind.
 
     Args:
         factory: makes the protocol.
         connected: the connection, non-blocking. It belongs to the transport, or is closed when this fails.
         context: what is trusted; it verifies certificate and host name.
         server_name: the name or address that the certificate must be for.
-        handshake_seconds: how long the handshake may take.
         farewell_seconds: how long closing the connection may take.
 
     Raises:
         ssl.SSLCertVerificationError: the server's certificate is not trusted.
         ssl.SSLError: no TLS connection came about.
-        OSError: the connection broke; TimeoutError is one.
+        OSError: the connection broke.
     """
     ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
@@ -53,7 +50,7 @@ async def connect_tls(
     except BaseException:
         connected.close()
         raise
-    handshake = TlsHandshake(connection, handshake_seconds, on_handshake)
+    handshake = TlsHandshake(connection, None, on_handshake)
     try:
         await ended
         protocol = factory()

@@ -10,18 +10,20 @@ class TlsHandshake:
 
     Args:
         connection: non-blocking, made with ``do_handshake_on_connect=False``.
-        seconds: how long it may take.
+        seconds: how long it may take; None for as long as it likes.
         done: called once, with None or with what went wrong; the connection is open in both cases.
     """
 
     def __init__(
-        self, connection: ssl.SSLSocket, seconds: float, done: Callable[[ssl.SSLSocket, Exception | None], None]
+        self, connection: ssl.SSLSocket, seconds: float | None, done: Callable[[ssl.SSLSocket, Exception | None], None]
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._connection = connection
         self._descriptor = connection.fileno()
         self._done: Callable[[ssl.SSLSocket, Exception | None], None] | None = done
-        self._timer = self._loop.call_later(seconds, self._end, TimeoutError("the TLS handshake took too long"))
+        self._timer: asyncio.TimerHandle | None = None
+        if seconds is not None:
+            self._timer = self._loop.call_later(seconds, self._end, TimeoutError("the TLS handshake took too long"))
         self._loop.add_reader(self._descriptor, self._step)
         self._step()
 
@@ -43,7 +45,8 @@ class TlsHandshake:
             self._end(None)
 
     def _end(self, error: Exception | None) -> None:
-        self._timer.cancel()
+        if self._timer is not None:
+            self._timer.cancel()
         self._loop.remove_reader(self._descriptor)
         self._loop.remove_writer(self._descriptor)
         done, self._done = self._done, None

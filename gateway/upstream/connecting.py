@@ -10,12 +10,16 @@ from aiohappyeyeballs import AddrInfoType, start_connection
 from aiohttp.abc import AbstractResolver
 
 from gateway.errors import ConfigError
+from gateway.net.tls_connect import connect_tls
 from gateway.upstream.faults import CertificateRefused, HandshakeFailed, Unreachable
 from gateway.upstream.settings import UpstreamSettings, is_ip_address
 
 #: How long the first address has the field to itself before the next one is tried beside it.
 #: Source: RFC 8305, section 5 ("Connection Attempt Delay").
 _NEXT_ADDRESS_SECONDS = 0.25
+
+#: How long an unused connection may take to close.
+_FAREWELL_SECONDS = 5.0
 
 _Made = TypeVar("_Made", bound=asyncio.Protocol)
 
@@ -45,6 +49,7 @@ def tls_context(settings: UpstreamSettings) -> ssl.SSLContext:
     except (OSError, ssl.SSLError) as error:
         raise ConfigError((f"ca_bundle: {settings.ca_bundle} can not be loaded: {error}",)) from error
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.options |= ssl.OP_NO_RENEGOTIATION  # the transport writes without looking for anything to read
     context.set_alpn_protocols(["http/1.1"])
     return context
 
@@ -78,15 +83,12 @@ async def _start_protocol(
     """Put a transport between ``connected`` and a protocol; the only place where one is made."""
     # Otherwise a request whose head and body leave in two writes waits 40 ms for a delayed acknowledgement.
     connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    loop = asyncio.get_running_loop()
+    if origin.uses_tls:
+        server_name = origin.host.removesuffix(".")
+        _, protocol = await connect_tls(make_protocol, connected, context, server_name, _FAREWELL_SECONDS)
+        return protocol
     try:
-        if origin.uses_tls:
-            server_hostname = origin.host.removesuffix(".")
-            _, protocol = await loop.create_connection(
-                make_protocol, sock=connected, ssl=context, server_hostname=server_hostname
-            )
-        else:
-            _, protocol = await loop.create_connection(make_protocol, sock=connected)
+        _, protocol = await asyncio.get_running_loop().create_connection(make_protocol, sock=connected)
     except BaseException:
         connected.close()
         raise

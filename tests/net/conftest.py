@@ -161,9 +161,7 @@ async def connect(
             waiting = asyncio.create_task(asyncio.to_thread(accept, server, accepting))
             plain = socket.create_connection(server.getsockname())
             plain.setblocking(False)
-            _, protocol = await connect_tls(
-                Noted, plain, connecting, "localhost", handshake_seconds=5, farewell_seconds=0.5
-            )
+            _, protocol = await connect_tls(Noted, plain, connecting, "localhost", 0.5)
             peers.append(Peer(await waiting))
         protocols.append(protocol)
         return protocol, peers[-1]

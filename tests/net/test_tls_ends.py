@@ -69,10 +69,10 @@ async def test_no_room_for_another_connection_is_a_pause(accepting: ssl.SSLConte
     listener.close()
 
 
-async def _connect(port: int, context: ssl.SSLContext, name: str, seconds: float = 5) -> Noted:
+async def _connect(port: int, context: ssl.SSLContext, name: str) -> Noted:
     plain = socket.create_connection(("127.0.0.1", port))
     plain.setblocking(False)
-    _, protocol = await connect_tls(Noted, plain, context, name, handshake_seconds=seconds, farewell_seconds=1)
+    _, protocol = await connect_tls(Noted, plain, context, name, 1)
     return protocol
 
 
@@ -91,14 +91,6 @@ async def test_an_unknown_authority_is_refused(accepting: ssl.SSLContext) -> Non
     with pytest.raises(ssl.SSLCertVerificationError):
         await _connect(port, ssl.create_default_context(), "localhost")
     listener.close()
-
-
-async def test_a_server_that_never_answers_is_given_up(connecting: ssl.SSLContext) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        before = descriptors()
-        with pytest.raises(TimeoutError):
-            await _connect(server.getsockname()[1], connecting, "localhost", seconds=0.2)
-        assert descriptors() == before
 
 
 async def test_a_cancelled_connect_leaves_nothing(connecting: ssl.SSLContext) -> None:
