@@ -26,7 +26,8 @@ class Deadlines:
     """Calls :meth:`Watched.expire` on what is due.
 
     Nearly every deadline is moved before it is reached. Moving one is therefore only a note; the timer looks at all of
-    them when the first one that it was set for is due. Timers for each request would take 3 % of a small one.
+    them when the first one that it was set for is due. ``asyncio.timeout`` takes 3 us for every wait, and a request
+    waits for its answer and for each piece of a body.
 
     Args:
         watched: all that may have a deadline; read anew at each look.
