@@ -12,7 +12,7 @@ PYTEST = $(BIN)/python -m pytest $(PYTEST_ARGS)
 PYTEST_PARALLEL = $(PYTEST) --numprocesses $(TEST_PROCESSES) --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test test-slow check format bench profile lock venv clean
+.PHONY: help demo run test test-slow check format bench scale profile lock venv clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-10s %s\n", $$1, $$2 }'
@@ -44,6 +44,9 @@ format: $(STAMP) ## format the code and mend what can be mended
 
 bench: $(STAMP) ## measure the gateway beside nginx and direct access, write docs/performance.md: a quarter of an hour
 	$(BIN)/python -m bench
+
+scale: $(STAMP) ## many connections, slow clients, overload; write docs/scaling.md: eight minutes
+	$(BIN)/python -m bench.scale
 
 profile: $(STAMP) ## where the gateway's time and memory go: minutes
 	$(BIN)/python -m bench.profile

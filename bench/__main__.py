@@ -7,15 +7,15 @@ minutes, four loads, nothing written.
 import argparse
 import json
 import sys
-import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from bench import loads, machine
 from bench.clients import Clients
 from bench.contestants import NAMES, Arena, realistic_arena, stub_arena
+from bench.directory import memory_directory
 from bench.figures import Result
 from bench.loads import Load
 from bench.machine import Processors
@@ -95,21 +95,13 @@ def _run(arguments: argparse.Namespace) -> Report:
 def _measure_in(
     opening: _Opening, wanted: Sequence[Load], chosen: tuple[str, ...], processors: Processors, effort: Effort
 ) -> tuple[list[Result], dict[str, int]]:
-    with _directory() as directory, opening(directory, processors, chosen) as arena:
+    with memory_directory() as directory, opening(directory, processors, chosen) as arena:
         idle = {each.name: resident_bytes(each.pid) for each in arena.contestants if each.pid is not None}
         clients = Clients(directory / "clients", processors)
         results = measure(
             wanted, arena.contestants, clients, effort, lambda text: print(f"{arena.store} {text}", flush=True)
         )
         return results, idle
-
-
-@contextmanager
-def _directory() -> Iterator[Path]:
-    """A directory in memory where there is one: disks are not what is measured."""
-    memory = Path("/dev/shm")  # noqa: S108 - the directory is made with a name of its own and mode 0700
-    with tempfile.TemporaryDirectory(prefix="sealgate-bench-", dir=memory if memory.is_dir() else None) as name:
-        yield Path(name)
 
 
 if __name__ == "__main__":

@@ -86,13 +86,13 @@ class Clients:
         """Write the objects that loads read, through the contestant."""
         reading = {load.size for load in loads if load.kind in {Kind.GET, Kind.RANGE, Kind.FIRST_BYTE}}
         for size in sorted(reading):
-            url, headers = _signed(contestant, "PUT", _kept_path(contestant, size), {})
+            url, headers = signed_request(contestant, "PUT", kept_path(contestant, size), {})
             command = ["curl", "--silent", "--show-error", "--fail", "--cacert", contestant.ca_file]
             self._do([*command, *_fields(headers), "--upload-file", self._body(Kind.PUT, size), url])
 
     def _h2load(self, load: Load, contestant: Contestant, requests: int) -> Taken:
         method, path, extra, body = self._request(load, contestant)
-        url, headers = _signed(contestant, method, path, extra)
+        url, headers = signed_request(contestant, method, path, extra)
         log = self._directory / "h2load.log"
         log.unlink(missing_ok=True)
         command = ["h2load", "--h1", f"--requests={requests}", f"--clients={load.connections}", "--threads=1"]
@@ -110,15 +110,15 @@ class Clients:
                 return "PUT", written, _trailer_fields(load.size), self._body(load.kind, load.size)
             case Kind.RANGE:
                 last = _RANGE_FIRST + load.payload_bytes - 1
-                return "GET", _kept_path(contestant, load.size), {"range": f"bytes={_RANGE_FIRST}-{last}"}, None
+                return "GET", kept_path(contestant, load.size), {"range": f"bytes={_RANGE_FIRST}-{last}"}, None
             case Kind.LIST:
                 return "GET", f"/{contestant.bucket}?list-type=2", {}, None
             case _:
-                return "GET", _kept_path(contestant, load.size), {}, None
+                return "GET", kept_path(contestant, load.size), {}, None
 
     def _curl(self, load: Load, contestant: Contestant, requests: int) -> Taken:
         """Over one connection; the time from the end of a request to the first byte of its answer."""
-        url, headers = _signed(contestant, "GET", _kept_path(contestant, load.size), {})
+        url, headers = signed_request(contestant, "GET", kept_path(contestant, load.size), {})
         command = ["curl", "--silent", "--show-error", "--fail", "--cacert", contestant.ca_file]
         shown = ["--write-out", r"%{stderr}%{time_pretransfer} %{time_starttransfer}\n", "--output", "/dev/null"]
         # Globbing repeats the request; the fragment that counts is not sent.
@@ -188,7 +188,9 @@ def parse_log(text: str, requests: int) -> Taken:
     return Taken(requests, (max(ends) - min(began)) / 1e6, [duration / 1000 for duration in sorted(took)])
 
 
-def _signed(contestant: Contestant, method: str, path: str, extra: Mapping[str, str]) -> tuple[str, dict[str, str]]:
+def signed_request(
+    contestant: Contestant, method: str, path: str, extra: Mapping[str, str]
+) -> tuple[str, dict[str, str]]:
     """The URL and the header fields of a request, signed now."""
     request = AWSRequest(method, contestant.endpoint + path, headers=dict(extra))
     # Over TLS, bodies are not signed: the default of the SDKs.
@@ -204,7 +206,8 @@ def _fields(headers: Mapping[str, str]) -> list[str]:
     return [word for name, value in headers.items() for word in ("--header", f"{name}: {value}")]
 
 
-def _kept_path(contestant: Contestant, size: int) -> str:
+def kept_path(contestant: Contestant, size: int) -> str:
+    """The path of the object of this size that loads read."""
     return f"/{contestant.bucket}/{KEPT_PREFIX}{size}"
 
 

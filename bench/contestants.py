@@ -8,7 +8,7 @@ from typing import Final
 
 from bench.machine import Processors
 from bench.nginx import Nginx
-from bench.prepare import build_store
+from bench.prepare import build_program
 from bench.processes import pin
 from bench.stub import StubStore
 from lab.certificates import CertificateAuthority
@@ -42,6 +42,7 @@ class Contestant:
         bucket: its own: objects of one contestant are no other's.
         ca_file: verifies ``endpoint``.
         pid: the proxy whose CPU time and memory are counted; None without one.
+        admin_endpoint: where a gateway tells its health.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Contestant:
     bucket: str
     ca_file: Path
     pid: int | None
+    admin_endpoint: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +59,17 @@ class Arena:
     """A store and the contestants in front of it, running."""
 
     store: str
+    store_pid: int
     contestants: tuple[Contestant, ...]
 
 
 @contextmanager
 def stub_arena(
-    directory: Path, processors: Processors, names: tuple[str, ...], recorder: Sequence[str | Path] = ()
+    directory: Path,
+    processors: Processors,
+    names: tuple[str, ...],
+    recorder: Sequence[str | Path] = (),
+    workers: int = 1,
 ) -> Iterator[Arena]:
     """Contestants in front of the stub store.
 
@@ -71,11 +78,12 @@ def stub_arena(
         processors: who runs where.
         names: the contestants.
         recorder: arguments of the interpreter that run gateways under a profiler, if any.
+        workers: of each gateway; one, when there is one processor for it.
     """
     authority = CertificateAuthority(directory / "tls")
-    program = build_store(directory / "bin")
+    program = build_program("store", directory / "bin")
     store = StubStore(directory / "stub", authority, program, len(processors.others))
-    with _arena(directory, authority, store, processors, names, recorder) as arena:
+    with _arena(directory, authority, store, processors, names, recorder, workers) as arena:
         yield arena
 
 
@@ -95,6 +103,7 @@ def _arena(
     processors: Processors,
     names: tuple[str, ...],
     recorder: Sequence[str | Path] = (),
+    workers: int = 1,
 ) -> Iterator[Arena]:
     with ExitStack() as cleanup:
         vault = OpenBao(directory / "vault", authority)
@@ -105,7 +114,9 @@ def _arena(
         store.start()
         pin(store.pid, processors.others)
         pin(vault.pid, processors.others)
-        contestants = tuple(_contestant(name, directory, authority, store, vault, cleanup, recorder) for name in names)
+        contestants = tuple(
+            _contestant(name, directory, authority, store, vault, cleanup, recorder, workers) for name in names
+        )
         for contestant in contestants:
             if contestant.pid is not None:
                 pin(contestant.pid, processors.proxy)
@@ -113,7 +124,7 @@ def _arena(
         for contestant in contestants:
             client.create_bucket(Bucket=contestant.bucket)
         client.close()
-        yield Arena(store.name, contestants)
+        yield Arena(store.name, store.pid, contestants)
 
 
 def _contestant(
@@ -124,6 +135,7 @@ def _contestant(
     vault: OpenBao,
     cleanup: ExitStack,
     recorder: Sequence[str | Path],
+    workers: int,
 ) -> Contestant:
     bucket = f"bench-{name}"
     if name == DIRECT:
@@ -141,10 +153,11 @@ def _contestant(
         vault=vault,
         customer_keys={"bench": _VAULT_KEY},
         sealing=directory / "sealing",
-        # nginx writes no log either. One worker, because there is one processor for it.
-        options={"log": {"access_log": False}, "workers": 1},
+        # nginx writes no log either.
+        options={"log": {"access_log": False}, "workers": workers},
     )
     gateway.process.command[1:1] = map(str, recorder)
     cleanup.callback(gateway.stop)
     gateway.start()
-    return Contestant(name, gateway.endpoint, gateway.credentials, bucket, authority.ca_file, gateway.process.pid)
+    pid, admin = gateway.process.pid, gateway.admin_endpoint
+    return Contestant(name, gateway.endpoint, gateway.credentials, bucket, authority.ca_file, pid, admin)

@@ -1,4 +1,4 @@
-"""What no Python package brings: Debian's nginx, h2load and curl, and the stub store.
+"""What no Python package brings: Debian's nginx, h2load and curl, and the programs written in Go.
 
 ``make bench`` installs them where it may: as root on Debian. Elsewhere it says what is missing.
 """
@@ -12,7 +12,7 @@ from typing import Final
 from lab.binaries import LabError
 
 _PACKAGES: Final = {"nginx": "nginx-light", "h2load": "nghttp2-client", "curl": "curl"}
-_STORE_SOURCE: Final = Path(__file__).parent / "store"
+_SOURCES: Final = Path(__file__).parent
 _INSTALL_SECONDS: Final = 300
 _BUILD_SECONDS: Final = 300
 
@@ -35,18 +35,22 @@ def prepare() -> None:
     run_program(["apt-get", "install", "--yes", "--quiet", "--no-install-recommends", *missing], _INSTALL_SECONDS)
 
 
-def build_store(target: Path) -> Path:
-    """The stub store, built from its Go source into ``target``.
+def build_program(name: str, target: Path) -> Path:
+    """A Go program of the benchmark, built from its source into ``target``.
+
+    Args:
+        name: its directory below ``bench``.
+        target: is made when it is missing.
 
     Raises:
         LabError: there is no Go, or the build failed.
     """
     go = shutil.which("go")
     if go is None:
-        raise LabError("the benchmark's store is a Go program, and there is no go on PATH")
+        raise LabError(f"the benchmark's {name} is a Go program, and there is no go on PATH")
     target.mkdir(parents=True, exist_ok=True)
-    program = target / "store"
-    run_program([go, "build", "-o", str(program), "."], _BUILD_SECONDS, directory=_STORE_SOURCE)
+    program = target / name
+    run_program([go, "build", "-o", str(program), "."], _BUILD_SECONDS, directory=_SOURCES / name)
     return program
 
 

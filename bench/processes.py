@@ -25,8 +25,9 @@ def tree(pid: int) -> list[int]:
 def pin(pid: int, processors: Iterable[int]) -> None:
     """Let a server run on these processors only. Threads that it starts later inherit that."""
     chosen = set(processors)
-    for task in _tasks(pid):
-        os.sched_setaffinity(int(task.name), chosen)
+    for process in tree(pid):
+        for task in _tasks(process):
+            os.sched_setaffinity(int(task.name), chosen)
 
 
 def cpu_seconds(pid: int) -> float:
@@ -34,6 +35,11 @@ def cpu_seconds(pid: int) -> float:
 
     From schedstat, in nanoseconds: the 10 ms ticks of /proc/PID/stat are as long as 50 small requests.
     """
+    return sum(map(own_cpu_seconds, tree(pid)))
+
+
+def own_cpu_seconds(pid: int) -> float:
+    """The same of one process, without those below it."""
     return sum(int((task / "schedstat").read_text().split()[0]) for task in _tasks(pid)) / 1e9
 
 
@@ -61,7 +67,7 @@ def _parent(entry: Path) -> int | None:
 
 
 def _tasks(pid: int) -> list[Path]:
-    return [task for process in tree(pid) for task in (_PROC / str(process) / "task").iterdir()]
+    return list((_PROC / str(pid) / "task").iterdir())
 
 
 def _status_bytes(pid: int, field: str) -> int:

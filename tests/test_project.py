@@ -20,7 +20,7 @@ def test_the_lock_is_pins_and_hashes_and_names_no_address() -> None:
         assert "--hash=sha256:" in entry, entry[:80]
 
 
-@pytest.mark.parametrize("target", ["demo", "run", "test", "test-slow", "check", "bench"])
+@pytest.mark.parametrize("target", ["demo", "run", "test", "test-slow", "check", "bench", "scale"])
 def test_make_targets_build_the_environment_that_they_need(target: str) -> None:
     assert re.search(rf"^{target}: \$\(STAMP\) ## .", (ROOT / "Makefile").read_text(), re.MULTILINE)
 

@@ -22,7 +22,11 @@ class Limits(Section):
     )
     maximum_concurrent_requests: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
         default=1024,
-        description="Most requests of one worker at a time; further ones get 503 SlowDown, which SDKs retry.",
+        description="Most requests of one worker under way at a time; further ones wait for their turn.",
+    )
+    queue_timeout_seconds: Seconds = Field(
+        default=2.0,
+        description="Wait of a request for its turn after which it gets 503 SlowDown, which SDKs retry.",
     )
     header_timeout_seconds: Seconds = Field(
         default=15.0, description="Longest time for a request's header section to arrive, TLS handshake included."

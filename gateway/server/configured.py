@@ -82,6 +82,7 @@ def limit_settings(limits: Limits) -> LimitSettings:
         max_header_count=limits.maximum_header_count,
         max_connections=limits.maximum_connections,
         max_concurrent_requests=limits.maximum_concurrent_requests,
+        queue_seconds=limits.queue_timeout_seconds,
         header_seconds=limits.header_timeout_seconds,
         idle_seconds=limits.idle_timeout_seconds,
         body_seconds=limits.body_timeout_seconds,

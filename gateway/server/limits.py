@@ -21,7 +21,8 @@ class LimitSettings:
         max_header_bytes: longest request line plus header section, also the longest single line.
         max_header_count: most header fields of a request.
         max_connections: most open connections; one more is closed at once.
-        max_concurrent_requests: most requests at a time; one more is answered 503 SlowDown.
+        max_concurrent_requests: most requests under way at a time; further ones wait.
+        queue_seconds: longest wait of a request for its turn; then it is answered 503 SlowDown.
         header_seconds: longest time from connecting, or from a request's first byte, to its complete header section.
             The TLS handshake has the same limit of its own.
         idle_seconds: longest silence between two requests, and longest time in which a reader takes nothing.
@@ -33,29 +34,11 @@ class LimitSettings:
     max_header_count: int = 100
     max_connections: int = 4096
     max_concurrent_requests: int = 1024
+    queue_seconds: float = 2.0
     header_seconds: float = 15.0
     idle_seconds: float = 60.0
     body_seconds: float = 60.0
     linger_seconds: float = 2.0
-
-
-class Admission:
-    """Counts the requests being served and refuses those over the limit."""
-
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
-        self.in_flight = 0
-
-    def enter(self) -> bool:
-        """Take a place; False when all are taken. Every place taken is given back by :meth:`leave`."""
-        if self.in_flight >= self._limit:
-            return False
-        self.in_flight += 1
-        return True
-
-    def leave(self) -> None:
-        """Give a place back."""
-        self.in_flight -= 1
 
 
 def too_many_requests() -> S3Error:

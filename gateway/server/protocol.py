@@ -194,7 +194,7 @@ class GatewayProtocol(RequestLoop):
             refused = _early_answer(error, request)
             refused.force_close()
             return refused
-        if not admission.enter():
+        if not admission.enter() and not await self._wait_for_place(request):
             self._serving.metrics.shed("requests")
             return _early_answer(too_many_requests(), request)
         try:
@@ -204,6 +204,19 @@ class GatewayProtocol(RequestLoop):
             return response
         finally:
             admission.leave()
+
+    async def _wait_for_place(self, request: web.BaseRequest) -> bool:
+        """Wait for a place among the concurrent requests; False when there was none in time.
+
+        What of a body is not here yet stays with the client until then: waiting requests hold little memory.
+        """
+        held_back = not request.content.is_eof() and not self._reading_paused
+        if held_back:
+            self.pause_reading()
+        admitted = await self._serving.admission.wait()
+        if held_back and self._wire is not None:
+            self.resume_reading()
+        return admitted
 
     def connection_of(self, request: web.BaseRequest) -> ConnectionInfo:
         """What is known about the connection as ``request`` came over it.

@@ -6,8 +6,9 @@ from typing import Protocol
 from aiohttp import web
 
 from gateway.observe.metrics import Metrics
+from gateway.server.admission import Admission
 from gateway.server.connection import ConnectionInfo
-from gateway.server.limits import Admission, ConnectionTable, LimitSettings
+from gateway.server.limits import ConnectionTable, LimitSettings
 
 
 class RequestHandler(Protocol):
@@ -29,7 +30,7 @@ class Serving:
         handler: the data path.
         limits: what clients may use.
         table: the open connections.
-        admission: the requests being served.
+        admission: the requests under way, and those waiting for their turn.
         metrics: the counters.
     """
 
@@ -46,6 +47,6 @@ def serving(handler: RequestHandler, limits: LimitSettings, metrics: Metrics) ->
         handler=handler,
         limits=limits,
         table=ConnectionTable(limits.max_connections),
-        admission=Admission(limits.max_concurrent_requests),
+        admission=Admission(limits.max_concurrent_requests, limits.queue_seconds),
         metrics=metrics,
     )

@@ -71,6 +71,7 @@ def test_process(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
         "maximum_header_count": 22,
         "maximum_connections": 23,
         "maximum_concurrent_requests": 24,
+        "queue_timeout_seconds": 24.5,
         "header_timeout_seconds": 25.0,
         "idle_timeout_seconds": 26.0,
         "body_timeout_seconds": 27.0,
@@ -96,7 +97,7 @@ def test_process(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
     assert (settings.admin.host, settings.admin.port, settings.admin.probe_seconds) == ("127.0.0.2", 9, 0.5)
     made = settings.limits
     assert (made.max_header_bytes, made.max_header_count, made.max_connections) == (20_001, 22, 23)
-    assert made.max_concurrent_requests == 24
+    assert (made.max_concurrent_requests, made.queue_seconds) == (24, 24.5)
     assert (made.header_seconds, made.idle_seconds, made.body_seconds) == (25.0, 26.0, 27.0)
 
 

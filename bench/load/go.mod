@@ -1,0 +1,3 @@
+module sealgate/bench/load
+
+go 1.21

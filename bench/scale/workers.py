@@ -1,0 +1,128 @@
+"""Two workers beside one: what the second one costs, and what it brings."""
+
+import resource
+import statistics
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final
+
+from bench.contestants import Contestant
+from bench.processes import cpu_seconds, own_cpu_seconds, tree
+from bench.scale.section import Section, Target
+from bench.scale.stage import Stage, proxy_pid, small_get
+from lab.process import wait_until
+
+_CONNECTIONS: Final = 64
+_ROUNDS: Final = 3
+_TARGET: Final = 1.8
+_LISTENING: Final = "0A"
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One round of one gateway.
+
+    Attributes:
+        workers: of the gateway.
+        requests: that were answered.
+        seconds: on the clock.
+        cpu_seconds: of the gateway.
+        other_cpu_seconds: of clients and store.
+        largest_share: of the gateway's CPU time, that of its busiest process.
+    """
+
+    workers: int
+    requests: int
+    seconds: float
+    cpu_seconds: float
+    other_cpu_seconds: float
+    largest_share: float
+
+
+def measure_workers(one: Stage, two: Stage, store_pids: dict[int, int], mode: str) -> Section:
+    """Rounds of GETs of 1 KiB, through a gateway with one worker and one with two in turn.
+
+    Args:
+        one: with the gateway of one worker.
+        two: with that of two.
+        store_pids: by number of workers, the store behind the gateway.
+        mode: of the gateways.
+    """
+    wait_for_workers(two.contestant(mode), 2)
+    turns = [
+        _turn(stage, stage.contestant(mode), workers, store_pids[workers])
+        for _ in range(_ROUNDS)
+        for workers, stage in ((1, one), (2, two))
+    ]
+    return workers_section(turns)
+
+
+def workers_section(turns: Sequence[Turn]) -> Section:
+    """The figures as they are shown."""
+    one, two = ([turn for turn in turns if turn.workers == workers] for workers in (1, 2))
+    per_cpu = [_median([turn.requests / turn.cpu_seconds for turn in some]) for some in (one, two)]
+    on_clock = [_median([turn.requests / turn.seconds for turn in some]) for some in (one, two)]
+    others = _median([turn.other_cpu_seconds / turn.requests for turn in turns])
+    # Two processors for everything: the gateway's part of a request and the others' part.
+    most = 2 / (1 + others * per_cpu[0])
+    scaling = 2 * per_cpu[1] / per_cpu[0]
+    rows = [
+        ["requests for one CPU second of the gateway", f"{per_cpu[0]:,.0f}", f"{per_cpu[1]:,.0f}"],
+        ["requests a second on the clock", f"{on_clock[0]:,.0f}", f"{on_clock[1]:,.0f}"],
+        ["share of the busiest process", *(f"{_median([t.largest_share for t in some]):.0%}" for some in (one, two))],
+    ]
+    return Section(
+        title="Two workers beside one",
+        text=(
+            f"GET 1 KiB over {_CONNECTIONS} connections, {_ROUNDS} rounds in turn, medians. Workers share nothing "
+            "but the port, so two on two processors do twice what one does unless requests cost more with two: that is "
+            "what the first row tells, and what the target is held against. On the clock, a machine with two "
+            f"processors can not show it: clients and store need {others * per_cpu[0]:.0%} of what the gateway needs "
+            f"for a request, so that two workers could bring at most {most:.2f}x here if nothing else ran."
+        ),
+        head=["figure", "1 worker", "2 workers"],
+        rows=rows,
+        targets=[Target("two workers beside one, by CPU time", f"≥ {_TARGET}x", f"{scaling:.2f}x", scaling >= _TARGET)],
+        raw={"turns": [asdict(turn) for turn in turns]},
+    )
+
+
+def wait_for_workers(contestant: Contestant, count: int) -> None:
+    """Wait until so many processes of the gateway listen: the first one makes it look ready."""
+    port = int(contestant.endpoint.rpartition(":")[2])
+    wait_until(
+        lambda: listeners(Path("/proc/net/tcp").read_text(), port) == count,
+        seconds=30,
+        what=f"the start of {count} workers",
+    )
+
+
+def listeners(table: str, port: int) -> int:
+    """How many sockets listen on a port. Source: proc(5), /proc/net/tcp: local address in hexadecimal, state 0A."""
+    found = 0
+    for line in table.splitlines()[1:]:
+        _, local, _, state, *_ = line.split()
+        found += state == _LISTENING and int(local.rpartition(":")[2], 16) == port
+    return found
+
+
+def _turn(stage: Stage, contestant: Contestant, workers: int, store_pid: int) -> Turn:
+    pid = proxy_pid(contestant)
+    processes = tree(pid)
+    before = [own_cpu_seconds(process) for process in processes]
+    others_before = _others_cpu_seconds(store_pid)
+    seen = stage.traffic.run(contestant, small_get(contestant, stage.seconds / 2, _CONNECTIONS))
+    used = [own_cpu_seconds(process) - then for process, then in zip(processes, before, strict=True)]
+    others = _others_cpu_seconds(store_pid) - others_before
+    return Turn(workers, seen.good, stage.seconds / 2, sum(used), others, max(used) / sum(used))
+
+
+def _others_cpu_seconds(store_pid: int) -> float:
+    """Of the store, and of all clients that have ended."""
+    clients = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return cpu_seconds(store_pid) + clients.ru_utime + clients.ru_stime
+
+
+def _median(values: Sequence[float]) -> float:
+    return statistics.median(values)
