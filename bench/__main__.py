@@ -1,7 +1,7 @@
 """``make bench``: what the gateway costs beside nginx and beside direct access, in one run on this machine.
 
 Writes ``docs/performance.md``, the plots and the raw figures beside it. ``--quick`` is for working on the gateway: two
-minutes, four loads, nothing written.
+minutes, four loads, nothing written. ``--compare`` measures nothing and says whether several runs agree.
 """
 
 import argparse
@@ -14,6 +14,7 @@ from pathlib import Path
 
 from bench import loads, machine
 from bench.clients import Clients
+from bench.compare import movements, movements_table, verdict
 from bench.contestants import NAMES, Arena, realistic_arena, stub_arena
 from bench.directory import memory_directory
 from bench.figures import Result
@@ -35,6 +36,8 @@ _Opening = Callable[[Path, Processors, tuple[str, ...]], AbstractContextManager[
 def main() -> int:
     arguments = _arguments()
     try:
+        if arguments.compare is not None:
+            return _compare(arguments.compare)
         prepare()
         report = _run(arguments)
     except LabError as error:
@@ -59,7 +62,18 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--rounds", type=int, help="of every load")
     parser.add_argument("--json", type=Path, help="also write the raw figures to this file")
+    parser.add_argument(
+        "--compare", type=Path, nargs="+", metavar="FILE", help="raw figures of several runs: how far do ratios move?"
+    )
     return parser.parse_args()
+
+
+def _compare(files: Sequence[Path]) -> int:
+    """The exit status: 1 when a ratio moved too far."""
+    found = movements([json.loads(file.read_text()) for file in files])
+    stable, summary = verdict(found)
+    print(f"{movements_table(found)}\n{summary}")
+    return 0 if stable else 1
 
 
 def _run(arguments: argparse.Namespace) -> Report:

@@ -1,11 +1,11 @@
 """From rounds to figures: medians, spreads, ratios. Pure."""
 
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from bench.loads import Load
+from bench.loads import Kind, Load
 
 _GIB = 1024**3
 
@@ -111,3 +111,9 @@ def result_as_json(result: Result) -> dict[str, Any]:
         "contestant": result.contestant,
         "rounds": [asdict(taken) for taken in result.rounds],
     }
+
+
+def result_from_json(record: Mapping[str, Any]) -> Result:
+    """What :func:`result_as_json` made of a result."""
+    load = Load(Kind[record["kind"]], record["size"], record["connections"])
+    return Result(load, record["contestant"], tuple(Round(**taken) for taken in record["rounds"]))

@@ -21,8 +21,8 @@ each with one request at a time.
 
 The machine is a virtual one with {processors} processors ({processor}, {memory_gib} GiB, {system}, Python {python}). It
 was not idle: the load average was {before:.1f} before and {after:.1f} after the run of {minutes:.0f} minutes, programs
-that do not belong to the benchmark included. Times and rates on the clock move with that; CPU time and memory do not, or
-much less.
+that do not belong to the benchmark included. Times and rates on the clock move with that; CPU time and memory much
+less.
 
 ## Targets
 

@@ -2,8 +2,8 @@
 
 A refusal costs a good part of a small answer: the request has to be decrypted and parsed before anybody can say no, and
 the error has to be written. A server that refuses at once what it has no time for is kept busy with refusals by clients
-that ask again: with three times the demand, it served a third of what it could. So requests wait, which costs nothing: a
-connection has one request at a time, and a client whose request waits sends no other.
+that ask again: with three times the demand, it served a third of what it could. So requests wait, which costs nothing:
+a connection has one request at a time, and a client whose request waits sends no other.
 """
 
 import asyncio
