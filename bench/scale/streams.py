@@ -1,5 +1,6 @@
 """Many bodies at a time, quick ones and slow ones: whether all of them get through, and what they hold."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Final
 
@@ -34,6 +35,7 @@ class Streams:
         streams: how many bodies at a time.
         complete: requests that did what they should.
         failed: requests that did not.
+        statuses: how many answers had which status; see :class:`bench.scale.traffic.Seen`.
         before_bytes: resident memory of the gateway before the first of them.
         peak_bytes: the most meanwhile.
     """
@@ -43,6 +45,7 @@ class Streams:
     streams: int
     complete: int
     failed: int
+    statuses: Mapping[int, int]
     before_bytes: int
     peak_bytes: int
 
@@ -119,7 +122,7 @@ def _upload(stage: Stage, contestant: Contestant, kind: str, pace: int) -> Strea
         pace=pace,
     )
     before, seen, peak = _run(stage, contestant, demand)
-    return Streams(contestant.name, kind, _UPLOADS, seen.good, _UPLOADS * each - seen.good, before, peak)
+    return Streams(contestant.name, kind, _UPLOADS, seen.good, _UPLOADS * each - seen.good, seen.statuses, before, peak)
 
 
 def _read_slowly(stage: Stage, contestant: Contestant) -> Streams:
@@ -127,7 +130,9 @@ def _read_slowly(stage: Stage, contestant: Contestant) -> Streams:
     demand = Demand("GET", path, stage.seconds, _READERS, requests=1, pace=_READ_PACE)
     before, seen, peak = _run(stage, contestant, demand)
     complete = sum(1 for received in seen.received if received >= _LEAST_OF_PACE * _READ_PACE * stage.seconds)
-    return Streams(contestant.name, "slow readers", _READERS, complete, _READERS - complete, before, peak)
+    return Streams(
+        contestant.name, "slow readers", _READERS, complete, _READERS - complete, seen.statuses, before, peak
+    )
 
 
 def _run(stage: Stage, contestant: Contestant, demand: Demand) -> tuple[int, Seen, int]:

@@ -98,12 +98,12 @@ def test_idle_connections(beside: float, cpu: float, still_open: bool, expected:
     ids=["well", "failed", "large"],
 )
 def test_streams(failed: int, peak: int, expected: list[bool]) -> None:
-    section = streams_section([Streams("cse", "uploads of 1 MiB", 500, 500 - failed, failed, 100 * _MIB, peak)])
+    section = streams_section([Streams("cse", "uploads of 1 MiB", 500, 500 - failed, failed, {}, 100 * _MIB, peak)])
     assert met(section) == expected
 
 
 def test_memory_that_shrinks_is_none() -> None:
-    assert Streams("cse", "uploads", 500, 500, 0, 100 * _MIB, 90 * _MIB).bytes_each == 0
+    assert Streams("cse", "uploads", 500, 500, 0, {}, 100 * _MIB, 90 * _MIB).bytes_each == 0
 
 
 @pytest.mark.parametrize(("p99", "expected"), [(9.9, True), (10.0, False)], ids=["below", "at"])
@@ -156,7 +156,7 @@ def test_the_page_has_every_target_and_every_table(tmp_path: Path) -> None:
     sections = (
         workers_section([Turn(1, 1000, 1.0, 1.0, 0.25, 1.0), Turn(2, 1000, 1.0, 1.0, 0.25, 0.6)]),
         idle_section(Idle(1000, 30_000, 0.001, 0.002, 1.0, 1.1, still_open=True)),
-        streams_section([Streams("cse", "slow readers", 100, 100, 0, 1, 2)]),
+        streams_section([Streams("cse", "slow readers", 100, 100, 0, {200: 100}, 1, 2)]),
         transfers_section([Beside("cse", 1.0, 2.0, 3.0, 4.0, 1000)]),
         overload_section([overload()]),
     )
