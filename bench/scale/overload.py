@@ -41,7 +41,7 @@ class Overload:
         method: what was sent.
         seconds: how long there was too much of it.
         peak_rate: good answers a second at the best number of connections, the higher of before and after.
-        peak_per_cpu: the same for one CPU second of the gateway.
+        peak_per_cpu: of the same run, for one CPU second of the gateway.
         demanded_rate: requests a second that the clients would have sent.
         good_rate: good answers a second.
         good_per_cpu: good answers for one CPU second of the gateway.
@@ -152,12 +152,13 @@ def _measure(stage: Stage, method: str, demand_of: _DemandOf, seconds: float) ->
         recovered = _recovery_seconds(stage, contestant, normal)
         seen = crowd.result()
     peaks += _peaks(stage, contestant, demand_of)
+    peak_rate, peak_per_cpu = max(peaks)
     good = _good_between(seen, begun, begun + seconds)
     return Overload(
         method=method,
         seconds=seconds,
-        peak_rate=max(good for good, _ in peaks),
-        peak_per_cpu=max(good for _, good in peaks),
+        peak_rate=peak_rate,
+        peak_per_cpu=peak_per_cpu,
         demanded_rate=rate,
         good_rate=good / seconds,
         good_per_cpu=good / used,

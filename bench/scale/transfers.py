@@ -89,7 +89,7 @@ def transfers_section(found: Sequence[Beside]) -> Section:
 def _measure(stage: Stage, contestant: Contestant) -> Beside:
     store_object(stage.traffic, contestant, _OBJECT_BYTES)
     small = small_get(contestant, stage.seconds)
-    idle = stage.traffic.run(contestant, small)
+    idle = stage.traffic.run(contestant, small_get(contestant, stage.seconds / 2))
     get = Demand("GET", kept_path(contestant, _OBJECT_BYTES), _LONGEST_SECONDS, _EACH_WAY)
     put = Demand("PUT", f"/{contestant.bucket}/written", _LONGEST_SECONDS, _EACH_WAY, body_bytes=_OBJECT_BYTES)
     with ExitStack() as transfers:

@@ -1,4 +1,4 @@
-"""More requests than places, and more than there is time for: some wait, some get 503 SlowDown, nothing else happens."""
+"""More requests than places, or than there is time for: some wait, some get 503 SlowDown, nothing else happens."""
 
 import threading
 import time
