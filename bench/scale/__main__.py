@@ -98,21 +98,16 @@ def _run(chosen: tuple[str, ...], seconds: float, overload_seconds: float) -> Re
 
 
 def _measure_workers(processors: Processors, seconds: float, overload_seconds: float) -> Section:
-    """One worker has its processor as always; two workers, the clients and the store share all of them."""
-    everything = processors.proxy | processors.others
-    with ExitStack() as stages:
-        arenas, found = zip(
-            *(
-                stages.enter_context(_stage(division, (_WORKERS_MODE,), workers, seconds, overload_seconds))
-                for workers, division in ((1, processors), (2, Processors(everything, everything)))
-            ),
-            strict=True,
-        )
-        one, two = found
-        for stage in found:
+    """A gateway of one worker and one of two, each in front of a store of its own."""
+    with ExitStack() as opened:
+        stages = {}
+        for workers in (1, 2):
+            arena, stage = opened.enter_context(
+                _stage(processors, (_WORKERS_MODE,), workers, seconds, overload_seconds)
+            )
             stage.prepare()
-        store_pids = {1: arenas[0].store_pid, 2: arenas[1].store_pid}
-        return measure_workers(one, two, store_pids, _WORKERS_MODE)
+            stages[workers] = (stage, arena.store_pid)
+        return measure_workers(stages, processors, _WORKERS_MODE)
 
 
 @contextmanager

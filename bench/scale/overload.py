@@ -26,7 +26,8 @@ _RECOVERY_SECONDS: Final = 5.0
 #: Latency is normal again when the median of a moment is at most so many times that from before.
 _NORMAL: Final = 2.0
 _MOMENT_SECONDS: Final = 0.5
-_GIVE_UP_SECONDS: Final = 30
+_WATCHED_SECONDS: Final = 10
+_PROBE_TIMEOUT_SECONDS: Final = 30
 _BYTES_EACH: Final = 128 * KIB
 _PROBE_SECONDS: Final = 1.0
 
@@ -53,7 +54,7 @@ class Overload:
         before_bytes: resident memory before, without a connection.
         peak_bytes: the most meanwhile.
         slowest_probe_ms: longest time of ``/livez`` meanwhile; infinite when one failed.
-        normal_p50_ms: of a GET of 1 KiB before.
+        normal_p50_ms: of a GET of 1 KiB, the higher of before and long after.
         recovered_seconds: from the end to the first moment with normal latency.
     """
 
@@ -113,7 +114,7 @@ def overload_section(found: Sequence[Overload]) -> Section:
             f"{' or '.join(map(str, _PEAK_CONNECTIONS))} connections get. Then clients send {_TIMES} times as many "
             "requests a second as that, each connection at its own times; a client whose request is not answered yet "
             "can not send the next, which is how HTTP/1.1 slows it down. Latency is normal again in the first half "
-            f"second whose median is at most {_NORMAL:.0f} times that from before."
+            f"second whose median is at most {_NORMAL:.0f} times that from before, or that from long after."
         ),
         head=["figure", *(f"{each.method} 1 KiB" for each in found)],
         rows=[[name, *(show(each) for each in found)] for name, show in columns],
@@ -149,9 +150,10 @@ def _measure(stage: Stage, method: str, demand_of: _DemandOf, seconds: float) ->
         with _probing(contestant) as slowest:
             time.sleep(seconds)
         used = cpu_seconds(pid) - used
-        recovered = _recovery_seconds(stage, contestant, normal)
+        moments = _moments(stage, contestant)
         seen = crowd.result()
     peaks += _peaks(stage, contestant, demand_of)
+    normal = max(normal, stage.traffic.run(contestant, small_get(contestant, stage.seconds / 4)).p50_ms)
     peak_rate, peak_per_cpu = max(peaks)
     good = _good_between(seen, begun, begun + seconds)
     return Overload(
@@ -171,7 +173,7 @@ def _measure(stage: Stage, method: str, demand_of: _DemandOf, seconds: float) ->
         peak_bytes=peak_resident_bytes(pid),
         slowest_probe_ms=slowest[-1],
         normal_p50_ms=normal,
-        recovered_seconds=recovered,
+        recovered_seconds=recovery_seconds(moments, normal),
     )
 
 
@@ -192,14 +194,20 @@ def _good_between(seen: Seen, begun: float, end: float) -> int:
     return sum(1 for at in seen.good_until if begun <= at < end)
 
 
-def _recovery_seconds(stage: Stage, contestant: Contestant, normal_ms: float) -> float:
-    """Seconds from now to the end of the first moment in which latency is normal."""
+def _moments(stage: Stage, contestant: Contestant) -> list[tuple[float, float]]:
+    """Moments from now on: when each ended, in seconds, and the median latency in it, in milliseconds."""
     begun = time.monotonic()
-    while time.monotonic() - begun < _GIVE_UP_SECONDS:
+    moments = []
+    while time.monotonic() - begun < _WATCHED_SECONDS:
         moment = stage.traffic.run(contestant, small_get(contestant, _MOMENT_SECONDS))
-        if moment.good_ms and moment.p50_ms <= _NORMAL * normal_ms:
-            break
-    return time.monotonic() - begun
+        if moment.good_ms:
+            moments.append((time.monotonic() - begun, moment.p50_ms))
+    return moments
+
+
+def recovery_seconds(moments: Sequence[tuple[float, float]], normal_ms: float) -> float:
+    """When the first moment with normal latency ended; infinite when there was none."""
+    return next((at for at, p50_ms in moments if p50_ms <= _NORMAL * normal_ms), float("inf"))
 
 
 @contextmanager
@@ -225,7 +233,7 @@ def _probing(contestant: Contestant) -> Iterator[list[float]]:
 def _probe_ms(url: str) -> float:
     begun = time.monotonic()
     try:
-        with urllib.request.urlopen(url, timeout=_GIVE_UP_SECONDS) as answer:  # noqa: S310 - the gateway's own
+        with urllib.request.urlopen(url, timeout=_PROBE_TIMEOUT_SECONDS) as answer:  # noqa: S310 - the gateway's own
             answer.read()
     except (OSError, urllib.error.URLError):
         return float("inf")

@@ -70,7 +70,9 @@ def render(report: Report) -> str:
 
 def write_documents(report: Report, directory: Path) -> None:
     """``scaling.md`` and ``scaling.json``."""
-    (directory / "scaling.json").write_text(json.dumps(report.as_json(), indent=1) + "\n")
+    # JSON has no infinity: what did not happen at all is null there.
+    plain = json.loads(json.dumps(report.as_json()), parse_constant=lambda _: None)
+    (directory / "scaling.json").write_text(json.dumps(plain, indent=1) + "\n")
     (directory / "scaling.md").write_text(render(report))
 
 

@@ -122,7 +122,9 @@ def _upload(stage: Stage, contestant: Contestant, kind: str, pace: int) -> Strea
         pace=pace,
     )
     before, seen, peak = _run(stage, contestant, demand)
-    return Streams(contestant.name, kind, _UPLOADS, seen.good, _UPLOADS * each - seen.good, seen.statuses, before, peak)
+    return Streams(
+        contestant.name, kind, _UPLOADS, seen.good, _UPLOADS * each - seen.good, dict(seen.statuses), before, peak
+    )
 
 
 def _read_slowly(stage: Stage, contestant: Contestant) -> Streams:
@@ -131,7 +133,7 @@ def _read_slowly(stage: Stage, contestant: Contestant) -> Streams:
     before, seen, peak = _run(stage, contestant, demand)
     complete = sum(1 for received in seen.received if received >= _LEAST_OF_PACE * _READ_PACE * stage.seconds)
     return Streams(
-        contestant.name, "slow readers", _READERS, complete, _READERS - complete, seen.statuses, before, peak
+        contestant.name, "slow readers", _READERS, complete, _READERS - complete, dict(seen.statuses), before, peak
     )
 
 

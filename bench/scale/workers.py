@@ -2,13 +2,14 @@
 
 import resource
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
 from bench.contestants import Contestant
-from bench.processes import cpu_seconds, own_cpu_seconds, tree
+from bench.machine import Processors
+from bench.processes import cpu_seconds, own_cpu_seconds, pin, tree
 from bench.scale.section import Section, Target
 from bench.scale.stage import Stage, proxy_pid, small_get
 from lab.process import wait_until
@@ -16,6 +17,8 @@ from lab.process import wait_until
 _CONNECTIONS: Final = 64
 _ROUNDS: Final = 3
 _TARGET: Final = 1.8
+#: Workers, and whether they have every processor.
+_TURNS: Final = ((1, False), (2, False), (2, True))
 _LISTENING: Final = "0A"
 
 
@@ -25,6 +28,7 @@ class Turn:
 
     Attributes:
         workers: of the gateway.
+        spread: whether they had every processor, or one for all of them.
         requests: that were answered.
         seconds: on the clock.
         cpu_seconds: of the gateway.
@@ -33,6 +37,7 @@ class Turn:
     """
 
     workers: int
+    spread: bool
     requests: int
     seconds: float
     cpu_seconds: float
@@ -40,48 +45,50 @@ class Turn:
     largest_share: float
 
 
-def measure_workers(one: Stage, two: Stage, store_pids: dict[int, int], mode: str) -> Section:
+def measure_workers(stages: Mapping[int, tuple[Stage, int]], processors: Processors, mode: str) -> Section:
     """Rounds of GETs of 1 KiB, through a gateway with one worker and one with two in turn.
 
     Args:
-        one: with the gateway of one worker.
-        two: with that of two.
-        store_pids: by number of workers, the store behind the gateway.
+        stages: by number of workers, where the gateway is, and the process of the store behind it.
+        processors: who runs where.
         mode: of the gateways.
     """
-    wait_for_workers(two.contestant(mode), 2)
-    turns = [
-        _turn(stage, stage.contestant(mode), workers, store_pids[workers])
-        for _ in range(_ROUNDS)
-        for workers, stage in ((1, one), (2, two))
-    ]
+    wait_for_workers(stages[2][0].contestant(mode), 2)
+    turns = []
+    for _ in range(_ROUNDS):
+        for workers, spread in _TURNS:
+            stage, store_pid = stages[workers]
+            contestant = stage.contestant(mode)
+            pin(proxy_pid(contestant), processors.proxy | (processors.others if spread else set()))
+            turns.append(_turn(stage, contestant, workers, spread, store_pid))
     return workers_section(turns)
 
 
 def workers_section(turns: Sequence[Turn]) -> Section:
     """The figures as they are shown."""
-    one, two = ([turn for turn in turns if turn.workers == workers] for workers in (1, 2))
-    per_cpu = [_median([turn.requests / turn.cpu_seconds for turn in some]) for some in (one, two)]
-    on_clock = [_median([turn.requests / turn.seconds for turn in some]) for some in (one, two)]
+    kinds = [[turn for turn in turns if (turn.workers, turn.spread) == kind] for kind in _TURNS]
+    per_cpu = [_median([turn.requests / turn.cpu_seconds for turn in some]) for some in kinds]
+    on_clock = [_median([turn.requests / turn.seconds for turn in some]) for some in kinds]
     others = _median([turn.other_cpu_seconds / turn.requests for turn in turns])
     # Two processors for everything: the gateway's part of a request and the others' part.
     most = 2 / (1 + others * per_cpu[0])
     scaling = 2 * per_cpu[1] / per_cpu[0]
     rows = [
-        ["requests for one CPU second of the gateway", f"{per_cpu[0]:,.0f}", f"{per_cpu[1]:,.0f}"],
-        ["requests a second on the clock", f"{on_clock[0]:,.0f}", f"{on_clock[1]:,.0f}"],
-        ["share of the busiest process", *(f"{_median([t.largest_share for t in some]):.0%}" for some in (one, two))],
+        ["requests for one CPU second of the gateway", *(f"{rate:,.0f}" for rate in per_cpu)],
+        ["requests a second on the clock", *(f"{rate:,.0f}" for rate in on_clock)],
+        ["share of the busiest process", *(f"{_median([t.largest_share for t in some]):.0%}" for some in kinds)],
     ]
     return Section(
         title="Two workers beside one",
         text=(
             f"GET 1 KiB over {_CONNECTIONS} connections, {_ROUNDS} rounds in turn, medians. Workers share nothing "
-            "but the port, so two on two processors do twice what one does unless requests cost more with two: that is "
-            "what the first row tells, and what the target is held against. On the clock, a machine with two "
-            f"processors can not show it: clients and store need {others * per_cpu[0]:.0%} of what the gateway needs "
-            f"for a request, so that two workers could bring at most {most:.2f}x here if nothing else ran."
+            "but the port, so two on two processors do twice what one does unless requests cost more with two. That is "
+            "what the first row tells, with both workers on the processor that one worker has, and what the target is "
+            "held against. On the clock, with workers on every processor, a machine with two processors can not show "
+            f"it: clients and store need {others * per_cpu[0]:.0%} of what the gateway needs for a request, so that "
+            f"two workers could bring at most {most:.2f}x here if nothing else ran."
         ),
-        head=["figure", "1 worker", "2 workers"],
+        head=["figure", "1 worker", "2 workers, one processor", "2 workers, every processor"],
         rows=rows,
         targets=[Target("two workers beside one, by CPU time", f"≥ {_TARGET}x", f"{scaling:.2f}x", scaling >= _TARGET)],
         raw={"turns": [asdict(turn) for turn in turns]},
@@ -107,7 +114,7 @@ def listeners(table: str, port: int) -> int:
     return found
 
 
-def _turn(stage: Stage, contestant: Contestant, workers: int, store_pid: int) -> Turn:
+def _turn(stage: Stage, contestant: Contestant, workers: int, spread: bool, store_pid: int) -> Turn:  # noqa: FBT001
     pid = proxy_pid(contestant)
     processes = tree(pid)
     before = [own_cpu_seconds(process) for process in processes]
@@ -115,7 +122,7 @@ def _turn(stage: Stage, contestant: Contestant, workers: int, store_pid: int) ->
     seen = stage.traffic.run(contestant, small_get(contestant, stage.seconds / 2, _CONNECTIONS))
     used = [own_cpu_seconds(process) - then for process, then in zip(processes, before, strict=True)]
     others = _others_cpu_seconds(store_pid) - others_before
-    return Turn(workers, seen.good, stage.seconds / 2, sum(used), others, max(used) / sum(used))
+    return Turn(workers, spread, seen.good, stage.seconds / 2, sum(used), others, max(used) / sum(used))
 
 
 def _others_cpu_seconds(store_pid: int) -> float:

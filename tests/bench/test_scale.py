@@ -8,13 +8,13 @@ import pytest
 
 from bench.processes import cpu_seconds, own_cpu_seconds
 from bench.scale.idle import Idle, idle_section
-from bench.scale.overload import Overload, overload_section
+from bench.scale.overload import Overload, overload_section, recovery_seconds
 from bench.scale.report import Report, render, write_documents
 from bench.scale.section import Section
 from bench.scale.streams import Streams, streams_section
 from bench.scale.traffic import parse_answers
 from bench.scale.transfers import Beside, transfers_section
-from bench.scale.workers import Turn, listeners, workers_section
+from bench.scale.workers import _TURNS, Turn, listeners, workers_section
 from lab.binaries import LabError
 
 _MIB = 2**20
@@ -71,7 +71,8 @@ def test_cpu_time_of_this_process_is_part_of_that_of_its_tree() -> None:
 )
 def test_a_second_worker_is_judged_by_cpu_time(cpu: float, scaling: str, expected: bool) -> None:
     """What it does on the clock, here not faster at all, is shown and not judged."""
-    turns = [Turn(1, 1000, 1.0, 1.0, 0.25, 1.0), Turn(2, 1000, 1.0, cpu, 0.25, 0.6)] * 3
+    one, two = Turn(1, False, 1000, 1.0, 1.0, 0.25, 1.0), Turn(2, False, 1000, 1.0, cpu, 0.25, 0.6)
+    turns = [one, two, Turn(2, True, 1000, 1.0, 9.0, 0.25, 0.6)] * 3
     section = workers_section(turns)
     assert met(section) == [expected]
     assert section.targets[0].measured == scaling
@@ -152,9 +153,23 @@ def test_overload(found: Overload, missed: list[int]) -> None:
     assert [index for index, fine in enumerate(met(section)) if not fine] == missed
 
 
+@pytest.mark.parametrize(
+    ("moments", "expected"),
+    [
+        ([(0.6, 9.0), (1.2, 2.0), (1.8, 9.0)], 1.2),
+        ([(0.6, 1.0)], 0.6),
+        ([(0.6, 2.1)], float("inf")),
+        ([], float("inf")),
+    ],
+    ids=["second", "first", "never", "nothing"],
+)
+def test_recovery(moments: list[tuple[float, float]], expected: float) -> None:
+    assert recovery_seconds(moments, 1.0) == expected
+
+
 def test_the_page_has_every_target_and_every_table(tmp_path: Path) -> None:
     sections = (
-        workers_section([Turn(1, 1000, 1.0, 1.0, 0.25, 1.0), Turn(2, 1000, 1.0, 1.0, 0.25, 0.6)]),
+        workers_section([Turn(workers, spread, 1000, 1.0, 1.0, 0.25, 0.6) for workers, spread in _TURNS]),
         idle_section(Idle(1000, 30_000, 0.001, 0.002, 1.0, 1.1, still_open=True)),
         streams_section([Streams("cse", "slow readers", 100, 100, 0, {200: 100}, 1, 2)]),
         transfers_section([Beside("cse", 1.0, 2.0, 3.0, 4.0, 1000)]),
