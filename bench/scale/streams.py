@@ -36,7 +36,8 @@ class Streams:
         complete: requests that did what they should.
         failed: requests that did not.
         statuses: how many answers had which status; see :class:`bench.scale.traffic.Seen`.
-        before_bytes: resident memory of the gateway before the first of them.
+        before_bytes: resident memory of the gateway before the first of all crowds: what one leaves behind hides
+            nothing of the next.
         peak_bytes: the most meanwhile.
     """
 
@@ -60,10 +61,10 @@ def measure_streams(stage: Stage) -> Section:
     for mode in _MODES:
         contestant = stage.contestant(mode)
         store_object(stage.traffic, contestant, _READ_BYTES)
-        # The slow ones first: what their buffers hold is not hidden by what the quick ones left behind.
-        found.append(_read_slowly(stage, contestant))
-        found.append(_upload(stage, contestant, "slow uploads of 1 MiB", pace=round(MIB / stage.seconds)))
-        found.append(_upload(stage, contestant, "uploads of 1 MiB", pace=0))
+        before = resident_bytes(proxy_pid(contestant))
+        found.append(_read_slowly(stage, contestant, before))
+        found.append(_upload(stage, contestant, "slow uploads of 1 MiB", round(MIB / stage.seconds), before))
+        found.append(_upload(stage, contestant, "uploads of 1 MiB", 0, before))
     return streams_section(found)
 
 
@@ -86,9 +87,9 @@ def streams_section(found: list[Streams]) -> Section:
         title="Many bodies at a time",
         text=(
             f"{_UPLOADS} clients that write, and {_READERS} that read an object of {_READ_BYTES // MIB} MiB at "
-            f"{_READ_PACE // KIB} KiB/s. Memory is resident memory of the gateway: before, at its peak, and the "
-            "difference for each stream. Slow readers are ended after a while; one has failed when it got less than "
-            f"{_LEAST_OF_PACE:.0%} of its pace."
+            f"{_READ_PACE // KIB} KiB/s. Memory is resident memory of the gateway: before all of them, at its peak, "
+            "and the difference for each stream. Slow readers are ended after a while; one has failed when it got less "
+            f"than {_LEAST_OF_PACE:.0%} of its pace."
         ),
         head=["clients", "mode", "at a time", "complete", "failed", "before", "peak", "each"],
         rows=rows,
@@ -110,7 +111,7 @@ def _targets(found: Streams) -> list[Target]:
     ]
 
 
-def _upload(stage: Stage, contestant: Contestant, kind: str, pace: int) -> Streams:
+def _upload(stage: Stage, contestant: Contestant, kind: str, pace: int, before: int) -> Streams:
     each = 1 if pace else _UPLOADS_EACH
     demand = Demand(
         "PUT",
@@ -121,26 +122,25 @@ def _upload(stage: Stage, contestant: Contestant, kind: str, pace: int) -> Strea
         requests=each,
         pace=pace,
     )
-    before, seen, peak = _run(stage, contestant, demand)
+    seen, peak = _run(stage, contestant, demand)
     return Streams(
         contestant.name, kind, _UPLOADS, seen.good, _UPLOADS * each - seen.good, dict(seen.statuses), before, peak
     )
 
 
-def _read_slowly(stage: Stage, contestant: Contestant) -> Streams:
+def _read_slowly(stage: Stage, contestant: Contestant, before: int) -> Streams:
     path = kept_path(contestant, _READ_BYTES)
     demand = Demand("GET", path, stage.seconds, _READERS, requests=1, pace=_READ_PACE)
-    before, seen, peak = _run(stage, contestant, demand)
+    seen, peak = _run(stage, contestant, demand)
     complete = sum(1 for received in seen.received if received >= _LEAST_OF_PACE * _READ_PACE * stage.seconds)
     return Streams(
         contestant.name, "slow readers", _READERS, complete, _READERS - complete, dict(seen.statuses), before, peak
     )
 
 
-def _run(stage: Stage, contestant: Contestant, demand: Demand) -> tuple[int, Seen, int]:
-    """Memory before, what became of the requests, memory at its peak."""
+def _run(stage: Stage, contestant: Contestant, demand: Demand) -> tuple[Seen, int]:
+    """What became of the requests, and memory at its peak."""
     pid = proxy_pid(contestant)
-    before = resident_bytes(pid)
     forget_peak(pid)
     seen = stage.traffic.run(contestant, demand)
-    return before, seen, peak_resident_bytes(pid)
+    return seen, peak_resident_bytes(pid)
