@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from bench.clients import Clients, Taken
-from bench.contestants import Contestant
+from bench.contestants import NGINX, Contestant
 from bench.figures import Result, Round
 from bench.loads import MIB, Kind, Load
 from bench.processes import cpu_seconds, forget_peak, peak_resident_bytes
@@ -17,7 +17,11 @@ from lab.binaries import LabError
 
 #: Fewest requests of one round for each connection: the TLS handshakes at its beginning must not weigh.
 _FEWEST_PER_CONNECTION: Final = 16
-_FIRST_BYTE_REQUESTS: Final = 200
+#: Fewest transfers of the largest objects, for the same reason.
+_FEWEST_TRANSFERS: Final = 2
+#: What nginx needs for small requests is so little that its rounds have to be longer: every ratio is to its figures.
+_NGINX_TIMES_LONGER: Final = 3
+_FIRST_BYTE_REQUESTS: Final = 500
 _ATTEMPTS: Final = 2
 
 
@@ -60,7 +64,9 @@ def measure(
 
 
 def _measure_load(load: Load, contestants: Sequence[Contestant], clients: Clients, effort: Effort) -> list[Result]:
-    requests = {each.name: _warm_up(load, each, clients, effort.seconds) for each in contestants}
+    requests = {
+        each.name: _warm_up(load, each, clients, effort.seconds * _times_longer(load, each)) for each in contestants
+    }
     rounds: dict[str, list[Round]] = {each.name: [] for each in contestants}
     for turn in range(effort.rounds):
         shift = turn % len(contestants)
@@ -77,9 +83,14 @@ def _warm_up(load: Load, contestant: Contestant, clients: Clients, seconds: floa
     if load.kind is Kind.MULTIPART:
         _run(load, contestant, clients, 1)
         return 1
-    fewest = load.connections * (_FEWEST_PER_CONNECTION if load.payload_bytes < MIB else 1)
+    each = _FEWEST_PER_CONNECTION if load.payload_bytes < MIB else 1
+    fewest = max(load.connections * each, _FEWEST_TRANSFERS)
     taken = _run(load, contestant, clients, fewest)
     return planned_requests(taken.requests / taken.seconds, seconds, load.connections, fewest)
+
+
+def _times_longer(load: Load, contestant: Contestant) -> int:
+    return _NGINX_TIMES_LONGER if contestant.name == NGINX and load.payload_bytes < MIB else 1
 
 
 def planned_requests(rate: float, seconds: float, connections: int, fewest: int) -> int:

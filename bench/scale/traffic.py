@@ -39,6 +39,7 @@ class Demand:
         pace: bytes a second that each client sends or reads of a body; 0 for as many as it can.
         hold_seconds: how long connections stay open after their last request.
         warm: whether each connection begins with a request that does not count.
+        patient: whether all other processes on the same processors go first.
     """
 
     method: str
@@ -51,6 +52,7 @@ class Demand:
     pace: int = 0
     hold_seconds: float = 0.0
     warm: bool = False
+    patient: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +201,8 @@ class Traffic:
             "warm": str(demand.warm).lower(),
         }
         words = [f"-{name}={value}" for name, value in options.items()]
-        process = ServerProcess("load", [*self._pinned, self._program, *words], directory=directory)
+        turn = ["nice", "-n", "19"] if demand.patient else []
+        process = ServerProcess("load", [*turn, *self._pinned, self._program, *words], directory=directory)
         process.start(lambda: True)
         try:
             yield Crowd(process, demand)
