@@ -1,9 +1,10 @@
 """The end of a TLS connection, after everything was sent."""
 
-import asyncio
 import socket
 import ssl
 from collections.abc import Callable
+
+from gateway.net.readiness import running_readiness
 
 #: What nobody reads any more ends up here.
 _refuse = bytearray(65_536)
@@ -21,18 +22,18 @@ class TlsFarewell:
     """
 
     def __init__(self, connection: ssl.SSLSocket, done: Callable[[], None]) -> None:
-        self._loop = asyncio.get_running_loop()
+        self._readiness = running_readiness()
         self._connection = connection
         self._descriptor = connection.fileno()
         self._done = done
 
     def begin(self) -> None:
         """Say it, now or when the socket takes it."""
-        self._loop.remove_writer(self._descriptor)
+        self._readiness.remove_writer(self._descriptor)
         try:
             self._connection.unwrap()
         except ssl.SSLWantWriteError:
-            self._loop.add_writer(self._descriptor, self.begin)
+            self._readiness.add_writer(self._descriptor, self.begin)
         except (OSError, ValueError):
             self._await_end()  # it is said; the peer's is missing, or something else arrives
         else:
@@ -40,8 +41,8 @@ class TlsFarewell:
 
     def stop(self) -> None:
         """Wait for nothing."""
-        self._loop.remove_reader(self._descriptor)
-        self._loop.remove_writer(self._descriptor)
+        self._readiness.remove_reader(self._descriptor)
+        self._readiness.remove_writer(self._descriptor)
 
     def _await_end(self) -> None:
         try:
@@ -49,7 +50,7 @@ class TlsFarewell:
         except OSError:
             self._done()
         else:
-            self._loop.add_reader(self._descriptor, self._throw_away)
+            self._readiness.add_reader(self._descriptor, self._throw_away)
 
     def _throw_away(self) -> None:
         """What arrives is not even decrypted."""

@@ -4,6 +4,8 @@ import asyncio
 import ssl
 from collections.abc import Callable
 
+from gateway.net.readiness import running_readiness
+
 
 class TlsHandshake:
     """One handshake on its way; it begins at once.
@@ -18,13 +20,14 @@ class TlsHandshake:
         self, connection: ssl.SSLSocket, seconds: float | None, done: Callable[[ssl.SSLSocket, Exception | None], None]
     ) -> None:
         self._loop = asyncio.get_running_loop()
+        self._readiness = running_readiness()
         self._connection = connection
         self._descriptor = connection.fileno()
         self._done: Callable[[ssl.SSLSocket, Exception | None], None] | None = done
         self._timer: asyncio.TimerHandle | None = None
         if seconds is not None:
             self._timer = self._loop.call_later(seconds, self._end, TimeoutError("the TLS handshake took too long"))
-        self._loop.add_reader(self._descriptor, self._step)
+        self._readiness.add_reader(self._descriptor, self._step)
         self._step()
 
     def stop(self) -> None:
@@ -36,9 +39,9 @@ class TlsHandshake:
         try:
             self._connection.do_handshake()
         except ssl.SSLWantReadError:
-            self._loop.remove_writer(self._descriptor)
+            self._readiness.remove_writer(self._descriptor)
         except ssl.SSLWantWriteError:
-            self._loop.add_writer(self._descriptor, self._step)
+            self._readiness.add_writer(self._descriptor, self._step)
         except (OSError, ValueError) as error:
             self._end(error)
         else:
@@ -47,8 +50,8 @@ class TlsHandshake:
     def _end(self, error: Exception | None) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        self._loop.remove_reader(self._descriptor)
-        self._loop.remove_writer(self._descriptor)
+        self._readiness.remove_reader(self._descriptor)
+        self._readiness.remove_writer(self._descriptor)
         done, self._done = self._done, None
         if done is not None:
             done(self._connection, error)

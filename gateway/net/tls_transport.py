@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Iterable
 from typing import Final
 
+from gateway.net.readiness import running_readiness
 from gateway.net.tls_farewell import TlsFarewell
 
 #: Longest payload of a TLS record (RFC 8446, section 5.1). A read of this length leaves nothing decrypted behind in
@@ -44,6 +45,7 @@ class TlsTransport(asyncio.Transport):
     def __init__(self, connection: ssl.SSLSocket, protocol: asyncio.BaseProtocol, farewell_seconds: float) -> None:
         super().__init__()
         self._loop = asyncio.get_running_loop()
+        self._readiness = running_readiness()
         self._connection = connection
         self._descriptor = connection.fileno()
         self._protocol: asyncio.Protocol | None = None
@@ -112,13 +114,13 @@ class TlsTransport(asyncio.Transport):
         """Give the protocol nothing until :meth:`resume_reading`."""
         if self._reading:
             self._reading = False
-            self._loop.remove_reader(self._descriptor)
+            self._readiness.remove_reader(self._descriptor)
 
     def resume_reading(self) -> None:
         """Give the protocol what arrives."""
         if not self._reading and not self._closing:
             self._reading = True
-            self._loop.add_reader(self._descriptor, self._on_readable)
+            self._readiness.add_reader(self._descriptor, self._on_readable)
 
     def _on_readable(self) -> None:
         """Hand on what has arrived, up to :data:`READ_BYTES`."""
@@ -167,7 +169,7 @@ class TlsTransport(asyncio.Transport):
             rest = self._send(data)
             if rest is None:
                 return
-            self._loop.add_writer(self._descriptor, self._on_writable)
+            self._readiness.add_writer(self._descriptor, self._on_writable)
             data = rest
         # What may change after this call is copied.
         self._outgoing.append(memoryview(data if isinstance(data, bytes) or _is_frozen(data) else bytes(data)))
@@ -236,7 +238,7 @@ class TlsTransport(asyncio.Transport):
                 break
             self._outgoing.popleft()
         else:
-            self._loop.remove_writer(self._descriptor)
+            self._readiness.remove_writer(self._descriptor)
         if self._closing and not self._outgoing:
             self._farewell.begin()
         if self._writing_paused and self._outgoing_bytes <= self._low_bytes:

@@ -7,6 +7,7 @@ import ssl
 
 import pytest
 
+from gateway.net.readiness import running_readiness
 from gateway.net.tls_connect import connect_tls
 from tests.net.conftest import Noted, descriptors, dial, listen
 
@@ -94,6 +95,7 @@ async def test_an_unknown_authority_is_refused(accepting: ssl.SSLContext) -> Non
 
 
 async def test_a_cancelled_connect_leaves_nothing(connecting: ssl.SSLContext) -> None:
+    running_readiness()  # has a descriptor of its own
     with socket.create_server(("127.0.0.1", 0)) as server:
         before = descriptors()
         task = asyncio.create_task(_connect(server.getsockname()[1], connecting, "localhost"))

@@ -240,3 +240,22 @@ async def test_the_connection_is_described(connect: Connect) -> None:
     assert transport.get_write_buffer_limits() == (10, 40)
     with pytest.raises(ValueError, match="at least"):
         transport.set_write_buffer_limits(high=1, low=2)
+
+
+@pytest.mark.parametrize("sent", [b"", b"the beginning of a request"])
+async def test_a_reset_is_noticed(connect: Connect, sent: bytes) -> None:
+    """A peer that closes with something unread, such as the session tickets of TLS, resets the connection."""
+    protocol, peer = await connect()
+    if sent:
+        await peer.send(sent)
+        await protocol.until(lambda: bytes(protocol.received) == sent)
+    peer.reset()
+    assert isinstance(await asyncio.wait_for(protocol.lost, 5), OSError)
+
+
+async def test_a_reset_is_noticed_by_who_only_writes(connect: Connect) -> None:
+    protocol, peer = await connect()
+    protocol.transport.pause_reading()
+    protocol.transport.write(b"x" * 8_000_000)
+    peer.reset()
+    assert isinstance(await asyncio.wait_for(protocol.lost, 5), OSError)

@@ -1,0 +1,112 @@
+"""Which sockets can be read or written, told by an epoll of this process's own.
+
+uvloop's ``add_reader`` is made for little else than sockets that never fail: when a peer resets its connection, libuv
+stops watching the socket and calls nobody (``uv__poll_io`` takes an error for a bad descriptor). Here an error is an
+event like others; the read or the write that follows meets it.
+"""
+
+import asyncio
+import select
+from collections.abc import Callable
+from typing import Final
+from weakref import WeakKeyDictionary
+
+#: Most sockets that are served before the event loop does something else.
+_SOCKETS_AT_ONCE: Final = 64
+_READABLE: Final = select.EPOLLIN | select.EPOLLERR | select.EPOLLHUP
+_WRITABLE: Final = select.EPOLLOUT | select.EPOLLERR | select.EPOLLHUP
+
+
+class _Watch:
+    """Who waits for one socket."""
+
+    __slots__ = ("reader", "writer")
+
+    def __init__(self) -> None:
+        self.reader: Callable[[], None] | None = None
+        self.writer: Callable[[], None] | None = None
+
+    @property
+    def events(self) -> int:
+        return (select.EPOLLIN if self.reader else 0) | (select.EPOLLOUT if self.writer else 0)
+
+
+class Readiness:
+    """The sockets of one event loop that somebody waits for. Its methods are those of the loop."""
+
+    def __init__(self) -> None:
+        self._epoll = select.epoll()
+        self._watches: dict[int, _Watch] = {}
+        asyncio.get_running_loop().add_reader(self._epoll.fileno(), self._look)
+
+    def add_reader(self, descriptor: int, call: Callable[[], None]) -> None:
+        """Call ``call`` again and again while the socket can be read, or has failed."""
+        watch = self._watches.get(descriptor)
+        if watch is None:
+            watch = self._watches[descriptor] = _Watch()
+            watch.reader = call
+            self._epoll.register(descriptor, select.EPOLLIN)
+        else:
+            watch.reader = call
+            self._epoll.modify(descriptor, watch.events)
+
+    def add_writer(self, descriptor: int, call: Callable[[], None]) -> None:
+        """Call ``call`` again and again while the socket can be written, or has failed."""
+        watch = self._watches.get(descriptor)
+        if watch is None:
+            watch = self._watches[descriptor] = _Watch()
+            watch.writer = call
+            self._epoll.register(descriptor, select.EPOLLOUT)
+        else:
+            watch.writer = call
+            self._epoll.modify(descriptor, watch.events)
+
+    def remove_reader(self, descriptor: int) -> None:
+        """Nobody wants to read the socket."""
+        watch = self._watches.get(descriptor)
+        if watch is not None and watch.reader is not None:
+            watch.reader = None
+            self._narrow(descriptor, watch)
+
+    def remove_writer(self, descriptor: int) -> None:
+        """Nobody wants to write to the socket."""
+        watch = self._watches.get(descriptor)
+        if watch is not None and watch.writer is not None:
+            watch.writer = None
+            self._narrow(descriptor, watch)
+
+    def _narrow(self, descriptor: int, watch: _Watch) -> None:
+        if watch.events:
+            self._epoll.modify(descriptor, watch.events)
+        else:
+            # A failed socket would be reported for ever, whether or not anybody waits for it.
+            del self._watches[descriptor]
+            self._epoll.unregister(descriptor)
+
+    def _look(self) -> None:
+        for descriptor, events in self._epoll.poll(0, _SOCKETS_AT_ONCE):
+            watch = self._watches.get(descriptor)
+            if watch is not None and watch.reader is not None and events & _READABLE:
+                self._call(watch.reader)
+            # What was called may have closed the socket, and another may have its number by now.
+            if watch is not None and watch is self._watches.get(descriptor) and watch.writer and events & _WRITABLE:
+                self._call(watch.writer)
+
+    def _call(self, call: Callable[[], None]) -> None:
+        try:
+            call()
+        except Exception as error:  # noqa: BLE001 - the other sockets are served all the same
+            context = {"message": "what waited for a socket failed", "exception": error}
+            asyncio.get_running_loop().call_exception_handler(context)
+
+
+_of_loops: WeakKeyDictionary[asyncio.AbstractEventLoop, Readiness] = WeakKeyDictionary()
+
+
+def running_readiness() -> Readiness:
+    """The one of the running event loop."""
+    loop = asyncio.get_running_loop()
+    readiness = _of_loops.get(loop)
+    if readiness is None:
+        readiness = _of_loops[loop] = Readiness()
+    return readiness
