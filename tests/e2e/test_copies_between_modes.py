@@ -126,7 +126,7 @@ def test_parts_are_copied_between_any_two_encryptions(any_stage: Stage, source: 
 @pytest.mark.parametrize(("source", "destination"), [(SSE_C, DERIVED), (SSE_KMS, SSE_C), (NONE, SSE_KMS)])
 def test_a_multipart_object_is_copied_whole(any_stage: Stage, source: str, destination: str) -> None:
     stage = any_stage
-    where = {"Bucket": stage.bucket(source), "Key": "multi"}
+    where = {"Bucket": stage.bucket(source), "Key": "in parts"}
     upload = where | {"UploadId": stage.client.create_multipart_upload(**where)["UploadId"]}
     parts = [
         {"PartNumber": number, "ETag": stage.client.upload_part(**upload, PartNumber=number, Body=data)["ETag"]}
