@@ -7,8 +7,9 @@ from typing import Final, Protocol
 
 from gateway.upstream.answer_head import AnswerHead
 
-#: Bytes of an answer that wait in memory for a slow client. The connection is no longer read beyond twice as much, and
-#: read again when no more than this is left.
+#: Bytes of an answer that wait in memory for a slow client. The connection is no longer read beyond that, which can be
+#: by one read, and read again when no more is left. The kernel reads ahead as well: twice as much here did not cost less
+#: CPU time, only memory for each slow reader.
 READ_BUFFER_BYTES: Final = 128 * 1024
 
 
@@ -114,7 +115,7 @@ class Incoming:
         """Keep a piece of the body for its reader."""
         self._pieces.append(piece)
         self._buffered += len(piece)
-        if self._buffered > 2 * READ_BUFFER_BYTES and not self._paused and self._carrier is not None:
+        if self._buffered > READ_BUFFER_BYTES and not self._paused and self._carrier is not None:
             self._paused = True
             self._carrier.pause_reading()
 
