@@ -181,10 +181,15 @@ def descriptors() -> set[str]:
 
 
 def listen(
-    context: ssl.SSLContext, factory: Callable[[], asyncio.Protocol], *, handshakes: int = 10, seconds: float = 5
+    context: ssl.SSLContext,
+    factory: Callable[[], asyncio.Protocol],
+    *,
+    listening: socket.socket | None = None,
+    handshakes: int = 10,
+    seconds: float = 5,
 ) -> tuple[TlsListener, int]:
     """A listener and its port."""
-    listening = socket.create_server(("127.0.0.1", 0))
+    listening = listening or socket.create_server(("127.0.0.1", 0))
     port: int = listening.getsockname()[1]
     listener = TlsListener(
         listening,

@@ -1,7 +1,7 @@
 """Handshakes: those that fail, those that take too long, those that are too many."""
 
 import asyncio
-import resource
+import errno
 import socket
 import ssl
 
@@ -54,19 +54,23 @@ async def test_handshakes_beyond_the_limit_are_turned_away(
     listener.close()
 
 
+class _Full(socket.socket):
+    """A listening socket of a process that has no descriptor left, the first time it is asked."""
+
+    refused = False
+
+    def accept(self) -> tuple[socket.socket, object]:
+        if not self.refused:
+            self.refused = True
+            raise OSError(errno.EMFILE, "Too many open files")
+        return super().accept()
+
+
 async def test_no_room_for_another_connection_is_a_pause(accepting: ssl.SSLContext, connecting: ssl.SSLContext) -> None:
-    listener, port = listen(accepting, Noted)
-    client = socket.socket()
-    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (max(map(int, descriptors())) + 1, limits[1]))
-    try:
-        client.connect(("127.0.0.1", port))
-        await asyncio.sleep(0.1)
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
-    client.settimeout(5)
-    connection = await asyncio.to_thread(connecting.wrap_socket, client, server_hostname="localhost")
-    connection.close()
+    full = _Full(fileno=socket.create_server(("127.0.0.1", 0)).detach())
+    listener, port = listen(accepting, Noted, listening=full)
+    (await asyncio.to_thread(dial, port, connecting)).close()
+    assert full.refused
     listener.close()
 
 
