@@ -41,43 +41,43 @@ class Readiness:
 
     def add_reader(self, descriptor: int, call: Callable[[], None]) -> None:
         """Call ``call`` again and again while the socket can be read, or has failed."""
-        watch = self._watches.get(descriptor)
-        if watch is None:
-            watch = self._watches[descriptor] = _Watch()
-            watch.reader = call
-            self._epoll.register(descriptor, select.EPOLLIN)
-        else:
-            watch.reader = call
-            self._epoll.modify(descriptor, watch.events)
+        watch = self._watches.setdefault(descriptor, _Watch())
+        before = watch.events
+        watch.reader = call
+        self._tell(descriptor, watch, before)
 
     def add_writer(self, descriptor: int, call: Callable[[], None]) -> None:
         """Call ``call`` again and again while the socket can be written, or has failed."""
-        watch = self._watches.get(descriptor)
-        if watch is None:
-            watch = self._watches[descriptor] = _Watch()
-            watch.writer = call
-            self._epoll.register(descriptor, select.EPOLLOUT)
-        else:
-            watch.writer = call
-            self._epoll.modify(descriptor, watch.events)
+        watch = self._watches.setdefault(descriptor, _Watch())
+        before = watch.events
+        watch.writer = call
+        self._tell(descriptor, watch, before)
 
     def remove_reader(self, descriptor: int) -> None:
         """Nobody wants to read the socket."""
         watch = self._watches.get(descriptor)
-        if watch is not None and watch.reader is not None:
+        if watch is not None:
+            before = watch.events
             watch.reader = None
-            self._narrow(descriptor, watch)
+            self._tell(descriptor, watch, before)
 
     def remove_writer(self, descriptor: int) -> None:
         """Nobody wants to write to the socket."""
         watch = self._watches.get(descriptor)
-        if watch is not None and watch.writer is not None:
+        if watch is not None:
+            before = watch.events
             watch.writer = None
-            self._narrow(descriptor, watch)
+            self._tell(descriptor, watch, before)
 
-    def _narrow(self, descriptor: int, watch: _Watch) -> None:
-        if watch.events:
-            self._epoll.modify(descriptor, watch.events)
+    def _tell(self, descriptor: int, watch: _Watch, before: int) -> None:
+        """Let the kernel know what is waited for now; ``before``, other events may have been."""
+        events = watch.events
+        if events == before:
+            return
+        if not before:
+            self._epoll.register(descriptor, events)
+        elif events:
+            self._epoll.modify(descriptor, events)
         else:
             # A failed socket would be reported for ever, whether or not anybody waits for it.
             del self._watches[descriptor]
