@@ -186,8 +186,17 @@ class ServerProcess:
         self._process = None
 
     def pause(self) -> None:
-        """Stop it from running without ending it (SIGSTOP): a server that hangs."""
+        """Stop it from running without ending it (SIGSTOP): a server that hangs.
+
+        A signal stops each thread when it next enters the kernel: until then one may still answer a request.
+        """
         os.kill(self.pid, signal.SIGSTOP)
+        wait_until(self._is_stopped, seconds=5, what=f"the stop of {self.name}")
+
+    def _is_stopped(self) -> bool:
+        """Whether every thread is stopped. Source: proc(5), the state behind the name in ``stat``."""
+        stats = [(task / "stat").read_text() for task in Path(f"/proc/{self.pid}/task").iterdir()]
+        return all(stat.rpartition(")")[2].split()[0] == "T" for stat in stats)
 
     def resume(self) -> None:
         """Let a paused process run again."""
