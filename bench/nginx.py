@@ -8,7 +8,8 @@ from pathlib import Path
 
 from lab.binaries import require_binary
 from lab.certificates import CertificateAuthority
-from lab.process import ServerProcess, accepts_connections, free_port
+from lab.ports import accepts_connections, free_port
+from lab.process import ServerProcess
 from lab.s3_server import S3Server
 
 _CONFIGURATION = """\

@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from lab.certificates import CertificateAuthority
-from lab.process import ServerProcess, free_port
+from lab.ports import free_port
+from lab.process import ServerProcess
 from lab.s3_server import Credentials, S3Server, Traits
 
 #: Objects below this prefix are kept; what is written elsewhere is read and thrown away.

@@ -11,7 +11,8 @@ from typing import Any
 
 from lab.certificates import CertificateAuthority
 from lab.openbao import OpenBao
-from lab.process import ServerProcess, accepts_connections, free_ports
+from lab.ports import accepts_connections, free_ports
+from lab.process import ServerProcess
 from lab.s3_server import REGION, Credentials, S3Client, S3Server, s3_client
 from lab.sealing import sealing_options
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from lab.binaries import LabError, find_binary
 from lab.certificates import CertificateAuthority
-from lab.process import ServerProcess, free_ports
+from lab.ports import free_ports
+from lab.process import ServerProcess
 from lab.s3_server import REGION, Credentials, S3Server, Traits
 
 #: The module is built at exactly this version; Go's checksum database vouches for its content.

@@ -9,7 +9,8 @@ from typing import Any, Literal
 
 import boto3
 
-from lab.process import ServerProcess, accepts_connections, free_port
+from lab.ports import accepts_connections, free_port
+from lab.process import ServerProcess
 
 _START_SECONDS = 60
 #: moto believes everybody.

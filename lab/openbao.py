@@ -18,7 +18,8 @@ from typing import Any
 from lab.binaries import LabError, require_binary
 from lab.certificates import CertificateAuthority
 from lab.kubernetes import Kubernetes
-from lab.process import ServerProcess, free_ports, wait_until
+from lab.ports import free_ports
+from lab.process import ServerProcess, wait_until
 
 _START_SECONDS = 60
 _REQUEST_SECONDS = 20

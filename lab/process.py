@@ -7,58 +7,20 @@ So servers are to be started from the main thread.
 
 import atexit
 import os
-import random
 import shutil
 import signal
-import socket
 import subprocess
 import time
 import weakref
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
 from pathlib import Path
 
 from lab.binaries import LabError
 
-#: Free ports are taken below the range that Linux hands out to outgoing connections (32768 and up), or an outgoing
-#: connection could sit on the port between the choice and the start of the server.
-_PORTS = range(20_000, 32_000)
 _POLL_SECONDS = 0.05
 _LOG_TAIL_BYTES = 3_000
 
 _running: "weakref.WeakSet[ServerProcess]" = weakref.WeakSet()
-
-
-def free_ports(count: int) -> list[int]:
-    """``count`` different TCP ports on which nobody listens on 127.0.0.1."""
-    ports: list[int] = []
-    with ExitStack() as held:
-        while len(ports) < count:
-            port = random.choice(_PORTS)
-            if port in ports:  # which could be bound once more, as long as nobody listens
-                continue
-            listener = held.enter_context(socket.socket())
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                listener.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            ports.append(port)
-    return ports
-
-
-def free_port() -> int:
-    """One TCP port on which nobody listens on 127.0.0.1."""
-    return free_ports(1)[0]
-
-
-def accepts_connections(port: int) -> bool:
-    """Whether somebody listens on this port of 127.0.0.1."""
-    try:
-        with socket.create_connection(("127.0.0.1", port), timeout=1):
-            return True
-    except OSError:
-        return False
 
 
 def wait_until(condition: Callable[[], bool], *, seconds: float, what: str) -> None:

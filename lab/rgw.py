@@ -10,7 +10,8 @@ from pathlib import Path
 
 from lab.binaries import LabError, find_binary, require_binary
 from lab.certificates import CertificateAuthority, CertificateFiles
-from lab.process import ServerProcess, accepts_connections, free_ports
+from lab.ports import accepts_connections, free_ports
+from lab.process import ServerProcess
 from lab.s3_server import REGION, Credentials, S3Server, Traits
 
 _PROGRAMS = ("ceph", "ceph-mon", "ceph-osd", "monmaptool", "radosgw", "radosgw-admin")

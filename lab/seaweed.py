@@ -9,7 +9,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 from lab.binaries import require_binary
 from lab.certificates import CertificateAuthority, CertificateFiles
 from lab.openbao import OpenBao
-from lab.process import ServerProcess, free_ports, wait_until
+from lab.ports import free_ports
+from lab.process import ServerProcess, wait_until
 from lab.s3_server import Credentials, S3Server, Traits
 
 _START_SECONDS = 60

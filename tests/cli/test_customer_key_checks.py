@@ -17,7 +17,7 @@ from gateway.config.load import check_config
 from gateway.config.model import Config
 from lab.moto import MotoServer
 from lab.openbao import OpenBao
-from lab.process import free_port
+from lab.ports import free_port
 
 Options = dict[str, Any]
 

@@ -23,7 +23,7 @@ from gateway.keys.local import LocalKeyProvider
 from gateway.redact import SecretBytes
 from lab.certificates import CertificateAuthority
 from lab.openbao import OpenBao
-from lab.process import free_port
+from lab.ports import free_port
 from lab.seaweed import SeaweedFS
 
 SSE_C = {"name": "c", "buckets": ["doctor-c", "doctor-c-*"], "mode": "sse-c", "customer_key": "k"}

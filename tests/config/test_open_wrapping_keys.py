@@ -21,7 +21,7 @@ from gateway.keys.replicas import Replicas
 from gateway.redact import SecretBytes
 from lab.moto import MotoServer
 from lab.openbao import OpenBao
-from lab.process import free_port
+from lab.ports import free_port
 
 VAULT = {"address": "https://vault:8200", "token": "env:MISSING"}
 STATIC = {"kind": "static", "access_key_id": "AKIDMOTO", "secret_access_key": "env:AWS_KEY"}

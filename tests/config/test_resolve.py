@@ -17,7 +17,7 @@ from gateway.keys.keyring_editing import add_key
 from gateway.keys.vault_settings import AppRoleAuth, TokenAuth, VaultSettings
 from gateway.upstream.credentials import AssumedRoleCredentials, DefaultChainCredentials
 from lab.openbao import OpenBao
-from lab.process import free_port
+from lab.ports import free_port
 
 
 def identity(name: str, secret: str, credentials: dict[str, Any], **options: Any) -> dict[str, Any]:

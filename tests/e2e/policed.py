@@ -12,7 +12,8 @@ from botocore.exceptions import ClientError
 from gateway.s3.kms_key_id import bare_key_id
 from lab.certificates import CertificateAuthority
 from lab.gateway import Gateway
-from lab.process import free_port, wait_until
+from lab.ports import free_port
+from lab.process import wait_until
 from lab.s3_server import Credentials, S3Client, S3Server
 
 SSE = "s3:x-amz-server-side-encryption"

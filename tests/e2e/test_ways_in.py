@@ -11,7 +11,7 @@ import pytest
 from lab.certificates import CertificateAuthority
 from lab.gateway import Gateway
 from lab.openbao import OpenBao
-from lab.process import free_ports
+from lab.ports import free_ports
 from lab.s3_server import s3_client
 from lab.seaweed import SeaweedFS
 from tests.e2e.stage import DERIVED, ENFORCED_C, NONE, SSE_C, Stage, fails, logged, mentions

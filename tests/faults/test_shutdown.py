@@ -9,7 +9,8 @@ import pytest
 
 from lab.certificates import CertificateAuthority
 from lab.gateway import Gateway
-from lab.process import accepts_connections, wait_until
+from lab.ports import accepts_connections
+from lab.process import wait_until
 from lab.s3_server import S3Client
 from lab.seaweed import SeaweedFS
 from tests.faults.help import ONCE, keys_in, signer

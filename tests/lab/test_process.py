@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from lab.binaries import LabError, find_binary, require_binary
-from lab.process import ServerProcess, accepts_connections, free_port, free_ports, wait_until
+from lab.ports import accepts_connections, free_port
+from lab.process import ServerProcess, wait_until
 
 _LISTEN = """
 import socket, sys, time
@@ -139,12 +140,6 @@ def test_a_server_ends_with_the_program_that_started_it(tmp_path: Path) -> None:
         [sys.executable, "-c", _PARENT, str(tmp_path), "0"], capture_output=True, text=True, check=True
     )
     _wait_gone(int(done.stdout))
-
-
-def test_free_ports_are_different_and_free() -> None:
-    ports = free_ports(20)
-    assert len(set(ports)) == 20
-    assert not any(accepts_connections(port) for port in ports)
 
 
 def test_binaries_are_found_in_the_given_directory_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

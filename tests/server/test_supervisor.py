@@ -19,6 +19,7 @@ import pytest
 
 from gateway.server.assigned import EXIT_CONFIG, Assignment
 from lab.certificates import CertificateAuthority
+from lab.ports import free_port
 from tests.server.conftest import eventually
 
 ROOT = Path(__file__).parents[2]
@@ -26,13 +27,6 @@ RUN = (
     "import sys; from gateway.server.runtime import RuntimeReference; from gateway.server.supervisor import run; "
     "sys.exit(run(RuntimeReference('tests.server.runtime_under_test:build', (sys.argv[1],))))"
 )
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 class Served:

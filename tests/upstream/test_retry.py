@@ -1,7 +1,6 @@
 """What is repeated, what is not, and that nothing repeats behind our back."""
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator
 
 import pytest
@@ -12,6 +11,7 @@ from gateway.errors import S3Error, UpstreamUnavailable
 from gateway.s3.operation import Operation
 from gateway.upstream.body import Body, BufferedBody, EmptyBody, StreamedBody
 from gateway.upstream.retry import BASE_PAUSE_SECONDS, MAX_PAUSE_SECONDS, Fault, pause_seconds, repeatable
+from lab.ports import free_port
 from tests.upstream.conftest import CREDENTIALS, MakeClient, MakeServer, Observed, connections, make_request, settle
 from tests.upstream.raw_server import Turn
 
@@ -233,12 +233,6 @@ async def test_the_last_answer_of_a_busy_server_is_delivered(make_client: MakeCl
     async with client.send(make_request(), CREDENTIALS) as response:
         assert (response.status, await response.read(100)) == (503, b"<Error/>")
     assert len(server.seen) == 2
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.mark.parametrize("operation", [GET, PUT, CREATE, COMPLETE])
