@@ -27,8 +27,8 @@ from bench.rounds import Effort, measure
 from lab.binaries import LabError
 
 _DOCUMENTS = Path(__file__).parent.parent / "docs"
-_FULL = Effort(rounds=3, seconds=0.6)
-_QUICK = Effort(rounds=3, seconds=0.5)
+_FULL = Effort(rounds=5, long_rounds=3, seconds=0.5)
+_QUICK = Effort(rounds=3, long_rounds=3, seconds=0.5)
 
 _Opening = Callable[[Path, Processors, tuple[str, ...]], AbstractContextManager[Arena]]
 
@@ -82,7 +82,7 @@ def _run(arguments: argparse.Namespace) -> Report:
     chosen = NAMES if arguments.contestants is None else tuple(arguments.contestants.split(","))
     effort = _QUICK if arguments.quick else _FULL
     if arguments.rounds is not None:
-        effort = Effort(arguments.rounds, effort.seconds)
+        effort = Effort(arguments.rounds, arguments.rounds, effort.seconds)
     wanted = [load for load in (loads.QUICK if arguments.quick else loads.FULL) if (arguments.only or "") in load.name]
     busy = [machine.busy()]
     realistic: list[Result] = []
@@ -97,7 +97,7 @@ def _run(arguments: argparse.Namespace) -> Report:
         proxy_processors=len(processors.proxy),
         other_processors=len(processors.others),
         shared=bool(processors.proxy & processors.others),
-        rounds=effort.rounds,
+        effort=effort,
         seconds=time.monotonic() - begun,
         load_average=tuple(busy),
         idle_bytes=idle,

@@ -6,7 +6,7 @@ from typing import Final
 
 KIB: Final = 1024
 MIB: Final = 1024 * KIB
-_NAMES: Final = {1 * KIB: "1 KiB", 64 * KIB: "64 KiB", 1 * MIB: "1 MiB", 64 * MIB: "64 MiB", 256 * MIB: "256 MiB"}
+_NAMES: Final = {1 * KIB: "1 KiB", 64 * KIB: "64 KiB", 1 * MIB: "1 MiB", 16 * MIB: "16 MiB", 256 * MIB: "256 MiB"}
 
 
 class Kind(Enum):
@@ -53,7 +53,14 @@ class Load:
             case _:
                 return self.size
 
+    @property
+    def is_long(self) -> bool:
+        """Whether one round takes seconds, however short it is meant to be: large objects and many handshakes do."""
+        return self.payload_bytes >= _LONG_BYTES or self.connections >= _LONG_CONNECTIONS
 
+
+_LONG_BYTES: Final = 64 * MIB
+_LONG_CONNECTIONS: Final = 128
 _SIMPLE = (Kind.PUT, Kind.GET)
 #: Sixteen or more transfers of 256 MiB at a time take longer than they teach: four keep every proxy busy.
 FULL: Final = (
@@ -75,5 +82,5 @@ QUICK: Final = (
 #: With a real store, whose own work is the larger part.
 REALISTIC: Final = (
     *(Load(kind, size, 16) for size in (KIB, MIB) for kind in _SIMPLE),
-    *(Load(kind, 64 * MIB, 4) for kind in _SIMPLE),
+    *(Load(kind, 16 * MIB, 4) for kind in _SIMPLE),
 )

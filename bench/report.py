@@ -10,6 +10,7 @@ from bench.contestants import DIRECT
 from bench.figures import Result, result_as_json
 from bench.loads import KIB, MIB, Kind, Load
 from bench.plots import Group, bar_chart
+from bench.rounds import Effort
 from bench.tables import (
     cpu_table,
     first_byte_table,
@@ -39,7 +40,7 @@ class Report:
         proxy_processors: how many the proxy had.
         other_processors: how many everything else had.
         shared: whether these are the same.
-        rounds: of every load.
+        effort: how often each load was measured, and how long.
         seconds: all of it.
         load_average: before and after.
         idle_bytes: resident memory of each proxy before the first request.
@@ -51,7 +52,7 @@ class Report:
     proxy_processors: int
     other_processors: int
     shared: bool
-    rounds: int
+    effort: Effort
     seconds: float
     load_average: tuple[float, ...]
     idle_bytes: dict[str, int]
@@ -63,7 +64,8 @@ class Report:
             "machine": self.machine,
             "proxy_processors": self.proxy_processors,
             "other_processors": self.other_processors,
-            "rounds": self.rounds,
+            "rounds": self.effort.rounds,
+            "long_rounds": self.effort.long_rounds,
             "seconds": round(self.seconds),
             "load_average": self.load_average,
             "idle_bytes": self.idle_bytes,
@@ -108,7 +110,8 @@ def _introduction(report: Report) -> str:
         system=machine["system"],
         python=machine["python"],
         where=where,
-        rounds=report.rounds,
+        rounds=report.effort.rounds,
+        long_rounds=report.effort.long_rounds,
         minutes=round(report.seconds / 60),
         before=f"{before:.1f}",
         after=f"{after:.1f}",

@@ -21,7 +21,7 @@ _FEWEST_PER_CONNECTION: Final = 16
 _FEWEST_TRANSFERS: Final = 2
 #: What nginx needs for small requests is so little that its rounds have to be longer: every ratio is to its figures.
 _NGINX_TIMES_LONGER: Final = 3
-_FIRST_BYTE_REQUESTS: Final = 500
+_FIRST_BYTE_REQUESTS: Final = 300
 _ATTEMPTS: Final = 2
 
 
@@ -30,12 +30,18 @@ class Effort:
     """How much is measured.
 
     Attributes:
-        rounds: of every load.
+        rounds: of every load but the long ones. Medians of short rounds need many to be the same in the next run.
+        long_rounds: of loads whose rounds are long by themselves.
         seconds: that one round of one contestant should last.
     """
 
     rounds: int
+    long_rounds: int
     seconds: float
+
+    def rounds_of(self, load: Load) -> int:
+        """How often a load is measured."""
+        return self.long_rounds if load.is_long else self.rounds
 
 
 def measure(
@@ -68,7 +74,7 @@ def _measure_load(load: Load, contestants: Sequence[Contestant], clients: Client
         each.name: _warm_up(load, each, clients, effort.seconds * _times_longer(load, each)) for each in contestants
     }
     rounds: dict[str, list[Round]] = {each.name: [] for each in contestants}
-    for turn in range(effort.rounds):
+    for turn in range(effort.rounds_of(load)):
         shift = turn % len(contestants)
         for contestant in (*contestants[shift:], *contestants[:shift]):
             rounds[contestant.name].append(_round(load, contestant, clients, requests[contestant.name]))

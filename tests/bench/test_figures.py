@@ -8,7 +8,7 @@ from bench.clients import parse_log
 from bench.figures import Figure, Result, Round, cpu_per_request, percentile, result_as_json, summary
 from bench.loads import FULL, MIB, QUICK, REALISTIC, Kind, Load
 from bench.machine import divide_processors
-from bench.rounds import planned_requests
+from bench.rounds import Effort, planned_requests
 from lab.binaries import LabError
 
 
@@ -108,3 +108,18 @@ def test_rounds_last_as_long_as_they_should(rate: float, connections: int, fewes
 def test_no_load_is_measured_twice(loads: tuple[Load, ...]) -> None:
     assert len(set(loads)) == len(loads)
     assert len({(load.name, load.connections) for load in loads}) == len(loads)
+
+
+@pytest.mark.parametrize(
+    ("load", "expected"),
+    [
+        (Load(Kind.GET, 1024, 16), 5),
+        (Load(Kind.GET, 1024, 128), 3),
+        (Load(Kind.PUT, MIB, 16), 5),
+        (Load(Kind.PUT, 256 * MIB, 1), 3),
+        (Load(Kind.RANGE, 256 * MIB, 16), 5),
+    ],
+    ids=lambda value: f"{value.name}-{value.connections}" if isinstance(value, Load) else "",
+)
+def test_loads_of_long_rounds_are_measured_less_often(load: Load, expected: int) -> None:
+    assert Effort(rounds=5, long_rounds=3, seconds=0.5).rounds_of(load) == expected

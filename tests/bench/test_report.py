@@ -12,6 +12,7 @@ from bench.plots import Group, axis_end, bar_chart
 from bench.profile.allocations import parse_stats
 from bench.profile.sampled import parse_stacks
 from bench.report import Report, render_tables, write_documents
+from bench.rounds import Effort
 from bench.tables import cpu_table, markdown_table
 from bench.targets import targets_table
 
@@ -91,7 +92,7 @@ def test_a_whole_report(tmp_path: Path) -> None:
         "system": "Linux 6",
         "python": "3.11",
     }
-    report = Report(machine, 1, 1, False, 3, 700.0, (1.0, 2.0), idle, results, results)
+    report = Report(machine, 1, 1, False, Effort(5, 3, 0.5), 700.0, (1.0, 2.0), idle, results, results)
     tables = render_tables(report)
     assert all(tables.count(f"| {load.name} | {load.connections} |") >= 1 for load in FULL)
     write_documents(report, tmp_path)
