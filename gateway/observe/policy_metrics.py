@@ -3,9 +3,10 @@
 from datetime import datetime
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter
+from prometheus_client import CollectorRegistry
 
 from gateway.observe.families import RELOAD_RESULTS, FamilyMaker
+from gateway.observe.series import Add, adding
 
 BUCKET_POLICY_RESULTS: Final = ("ok", "none", "failed")
 
@@ -22,8 +23,8 @@ class PolicyMetrics:
         self._decisions = make.counter(
             "policy_decisions", "Requests allowed and denied, by the statement or rule.", ("effect", "rule")
         )
-        self._decided: dict[tuple[str, str], Counter] = {
-            (effect, "default"): self._decisions.labels(effect, "default") for effect in ("allow", "deny")
+        self._decided: dict[tuple[str, str], Add] = {
+            (effect, "default"): adding(self._decisions.labels(effect, "default")) for effect in ("allow", "deny")
         }
         self._reads = make.counter("policy_reads", "Policy files read.", ("result",), RELOAD_RESULTS)
         self._broken = make.gauge(
@@ -39,10 +40,10 @@ class PolicyMetrics:
 
     def decision(self, effect: str, rule: str) -> None:
         """A request was allowed or denied; ``rule`` is out of a set that the configuration limits."""
-        counter = self._decided.get((effect, rule))
-        if counter is None:
-            counter = self._decided[effect, rule] = self._decisions.labels(effect, rule)
-        counter.inc()
+        add = self._decided.get((effect, rule))
+        if add is None:
+            add = self._decided[effect, rule] = adding(self._decisions.labels(effect, rule))
+        add(1)
 
     def policy_files_read(self, *, worked: bool, when: datetime) -> None:
         """Policy files were read; those that can not be used leave the policies as they were."""
