@@ -1,7 +1,8 @@
 """``make profile``: where a gateway's time and memory go.
 
 Without arguments: the micro-benchmarks of the stages, and for a small and a large PUT and GET in modes ``sse-s3`` and
-``cse`` the functions that cost most and the places that allocate most. Needs what ``make bench`` needs.
+``cse`` the functions that cost most and the places that allocate most; for the small ones also how many instructions
+of the interpreter a request is, which no noise of the machine changes. Needs what ``make bench`` needs.
 """
 
 import argparse
@@ -20,6 +21,7 @@ from bench.contestants import Contestant, stub_arena
 from bench.loads import KIB, MIB, Kind, Load
 from bench.prepare import prepare
 from bench.profile.allocations import Allocations, read_record, recorder
+from bench.profile.instructions import counter, counting, read_counts
 from bench.profile.sampled import Sampled, parse_stacks, sampling
 from bench.profile.stages import measure_stages
 from lab.binaries import LabError
@@ -33,6 +35,8 @@ _LOADS = {
     "put-large": (Load(Kind.PUT, 256 * MIB, 1), 1),
     "get-large": (Load(Kind.GET, 256 * MIB, 1), 1),
 }
+#: Those of which single requests can be counted.
+_SMALL = {"put-small", "get-small"}
 _USUAL = "put-small,get-small,put-large,get-large"
 _SHOWN = 30
 
@@ -51,6 +55,8 @@ def main() -> int:
                 console.print(table)
             for mode in modes:
                 for load_name in chosen:
+                    if load_name in _SMALL:
+                        console.print(*_counted(directory / f"instructions-{mode}-{load_name}", mode, load_name))
                     console.print(_allocated(directory / f"memory-{mode}-{load_name}", mode, load_name))
     except LabError as error:
         print(error, file=sys.stderr)
@@ -120,6 +126,34 @@ def _time_tables(title: str, sampled: Sampled) -> Iterable[Table]:
         for function, count in counted.most_common(_SHOWN):
             table.add_row(f"{count / sampled.total:.1%}", function)
         yield table
+
+
+def _counted(directory: Path, mode: str, load_name: str) -> Iterable[Table]:
+    """The instructions of the interpreter for one request of one load in one mode."""
+    load, requests = _LOADS[load_name]
+    record = directory / "instructions.json"
+    directory.mkdir()
+    processors = machine.own_processors()
+    with stub_arena(directory, processors, (mode,), counter(record)) as arena:
+        contestant = arena.contestants[0]
+        clients = Clients(directory / "clients", processors)
+        clients.store_objects([load], contestant)
+        clients.run(load, contestant, requests)
+        if contestant.pid is None:
+            raise LabError("only proxies can be profiled")
+        with counting(contestant.pid, record):
+            clients.run(load, contestant, requests)
+    counted = read_counts(record.read_text(), requests)
+    title = f"{mode}, {load_name}: {counted.total:,.0f} instructions of the interpreter for each request"
+    packages = Table("instructions", "package", title=title)
+    for package, instructions in counted.by_package.most_common(_SHOWN // 2):
+        packages.add_row(f"{instructions:,.0f}", package)
+    yield packages
+    functions = Table("instructions", "calls", "function", title=f"{mode}, {load_name}: instructions by function")
+    most = sorted(counted.by_function.items(), key=lambda item: item[1], reverse=True)
+    for name, (executed, calls) in most[:_SHOWN]:
+        functions.add_row(f"{executed:,.0f}", f"{calls:,.1f}", name)
+    yield functions
 
 
 def _allocated(directory: Path, mode: str, load_name: str) -> Table:
