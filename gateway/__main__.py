@@ -1,6 +1,6 @@
 """``python -m gateway`` is the same as ``sealgate``."""
 
-from gateway.cli.app import main
+from gateway.cli.main import main
 
 if __name__ == "__main__":
     main()

@@ -5,13 +5,12 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from time import monotonic
 
-import structlog
-
 from gateway.errors import GatewayError
+from gateway.event_log import EventLog
 
 Probe = Callable[[], Awaitable[None]]
 
-_log = structlog.get_logger("gateway.admin.readiness")
+_log = EventLog("gateway.admin.readiness")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""The ``sealgate`` command."""
+"""The ``sealgate`` command with everything below it."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -16,16 +16,16 @@ from gateway.cli import (
     open_object,
     policy_app,
     rewrap_command,
-    serve,
+    serve_command,
     verify_objects,
 )
 from gateway.cli.closing import commands as closing_commands
 from gateway.cli.policy import commands as policy_commands
+from gateway.cli.serve_command import ConfigOption
 from gateway.cli.stored.naming import Named
 from gateway.config.reference import render_reference
 from gateway.errors import IntegrityError
 from gateway.s3.ranges import requested_range
-from gateway.server.core_dumps import forbid_core_dumps
 
 app = typer.Typer(
     name="sealgate",
@@ -42,8 +42,7 @@ closing_commands.add_to(policy_app.app)
 app.add_typer(policy_app.app)
 audit_command.add_to(app)
 rewrap_command.add_to(app)
-
-ConfigOption = Annotated[Path, typer.Option("--config", "-c", help="The configuration file.", show_default=False)]
+serve_command.add_to(app)
 
 SourceArgument = Annotated[
     str, typer.Argument(metavar="FILE|s3://BUCKET/KEY", help="The stored bytes.", show_default=False)
@@ -74,15 +73,6 @@ MarkerOption = Annotated[
     typer.Option("--marker", help="Its metadata entry x-amz-meta-sealgate, for a file.", show_default=False),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-
-
-@app.command("serve")
-def serve_command(config: ConfigOption) -> None:
-    """Run the gateway until SIGTERM or SIGINT.
-
-    SIGHUP reads the certificates again. Exit status 78: the configuration can not be used.
-    """
-    raise typer.Exit(serve.run(config))
 
 
 @app.command("check-config")
@@ -219,9 +209,3 @@ def _usable(named: Callable[[], Named]) -> Named:
         raise typer.BadParameter(str(error)) from None
     except IntegrityError as error:
         raise typer.BadParameter(error.message, param_hint="--marker or --alias") from None
-
-
-def main() -> None:
-    """The entry of the command."""
-    forbid_core_dumps()
-    app()

@@ -8,12 +8,12 @@ Source: Amazon S3 User Guide, "Checking object integrity".
 """
 
 import base64
+import functools
 import hashlib
 from collections.abc import Callable, Sequence
 from enum import Enum
 from typing import Final, Protocol
 
-from awscrt import checksums as crc
 from zlib_ng import zlib_ng
 
 from gateway.errors import S3Error
@@ -87,19 +87,25 @@ class _CrcDigest:
         return self._value.to_bytes(self._size, "big")
 
 
-_CRCS: Final[dict[Algorithm, Callable[[bytes, int], int]]] = {
-    Algorithm.CRC32: zlib_ng.crc32,
-    Algorithm.CRC32C: crc.crc32c,
-    Algorithm.CRC64NVME: crc.crc64nvme,
-}
-
-
 def new_digest(algorithm: Algorithm) -> Digest:
     """A running checksum of ``algorithm``, at the state of no bytes."""
-    function = _CRCS.get(algorithm)
+    function = _crc(algorithm)
     if function is not None:
         return _CrcDigest(function, algorithm.digest_size)
     return hashlib.new(algorithm.value, usedforsecurity=algorithm is Algorithm.SHA256)
+
+
+@functools.cache
+def _crc(algorithm: Algorithm) -> Callable[[bytes, int], int] | None:
+    """The function that continues a CRC; None for what is none."""
+    if algorithm is Algorithm.CRC32:
+        return zlib_ng.crc32
+    if algorithm not in (Algorithm.CRC32C, Algorithm.CRC64NVME):
+        return None
+    # With the first upload that needs it: it takes 5 MiB of a process, and 35 ms, once.
+    from awscrt import checksums as crc
+
+    return crc.crc32c if algorithm is Algorithm.CRC32C else crc.crc64nvme
 
 
 def new_md5() -> Digest:

@@ -13,7 +13,6 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Final
 
-import structlog
 import uvloop
 from prometheus_client import CollectorRegistry
 
@@ -76,8 +75,7 @@ def run_assigned(assignment: Assignment) -> None:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     directory = Path(assignment.directory)
     runtime = replace(RuntimeReference(assignment.target, assignment.arguments).load(), shared_directory=directory)
-    configure_logging(sys.stderr, runtime.settings.log)
-    structlog.contextvars.bind_contextvars(worker=assignment.slot)
+    configure_logging(sys.stderr, runtime.settings.log, assignment.slot)
     share_values(directory, assignment.slot)
     registry = CollectorRegistry()
     raise_file_limit()

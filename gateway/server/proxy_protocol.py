@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 from typing import Final
 
-from awscrt.checksums import crc32c
-
 from gateway.errors import GatewayError
+from gateway.s3.checksums import Algorithm, new_digest
 
 SIGNATURE: Final = b"\r\n\r\n\x00\r\nQUIT\n"
 #: Longest header accepted after the fixed part. The specification asks for at least 536 in all; client certificates in
@@ -116,7 +115,9 @@ def _verify_checksum(header: bytes, start: int, value: bytes) -> None:
     if len(value) != 4:
         raise ProxyProtocolError("the checksum of a PROXY protocol header has the wrong length")
     blank = header[:start] + bytes(4) + header[start + 4 :]
-    if crc32c(blank) != int.from_bytes(value, "big"):
+    checksum = new_digest(Algorithm.CRC32C)
+    checksum.update(blank)
+    if checksum.digest() != value:
         raise ProxyProtocolError("the checksum of a PROXY protocol header is wrong")
 
 

@@ -7,14 +7,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
-import structlog
 from cryptography import x509
 
 from gateway.errors import ConfigError
+from gateway.event_log import EventLog
 from gateway.redact import SecretStr
 from gateway.server.file_identity import FileIdentity, file_identity
 
-_log = structlog.get_logger("gateway.server.tls")
+_log = EventLog("gateway.server.tls")
 
 ClientCertificates = Literal["off", "optional", "required"]
 

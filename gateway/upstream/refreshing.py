@@ -12,15 +12,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
-import structlog
-
 from gateway.errors import UpstreamUnavailable
+from gateway.event_log import EventLog
 from gateway.s3.credentials import Credential
 
 #: After a failure nothing is asked for during this time, jitter of as much again added.
 FAILURE_PAUSE = timedelta(seconds=5)
 
-_log = structlog.get_logger("gateway.upstream.credentials")
+_log = EventLog("gateway.upstream.credentials")
 
 
 class CredentialSource(Protocol):

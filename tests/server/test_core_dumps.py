@@ -15,10 +15,10 @@ _REPORT = (
     "print(resource.getrlimit(resource.RLIMIT_CORE), ctypes.CDLL(None).prctl(3, 0, 0, 0, 0))"  # PR_GET_DUMPABLE
 )
 _COMMAND = (
-    "import sys, gateway.cli.app\n"
+    "import sys, gateway.cli.main\n"
     "sys.argv = ['sealgate', 'version']\n"
     "try:\n"
-    "    gateway.cli.app.main()\n"
+    "    gateway.cli.main.main()\n"
     "except SystemExit:\n"
     f"    {_REPORT}\n"
 )

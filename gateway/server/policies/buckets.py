@@ -12,9 +12,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, Protocol
 
-import structlog
-
 from gateway.errors import GatewayError, S3Error, UpstreamUnavailable
+from gateway.event_log import EventLog
 from gateway.keys.single_flight import SingleFlight
 from gateway.policy.closing import without_closing
 from gateway.policy.iam.compiled import CompiledPolicies
@@ -35,7 +34,7 @@ _PAUSE_SECONDS: Final = 5.0
 _NONE_CODES: Final = frozenset({"NoSuchBucketPolicy", "NoSuchBucket"})
 _RETRY_AFTER: Final = (("Retry-After", "1"),)
 
-_log = structlog.get_logger("gateway.server.policies.buckets")
+_log = EventLog("gateway.server.policies.buckets")
 
 
 class ReadResult(StrEnum):

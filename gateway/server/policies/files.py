@@ -9,16 +9,15 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
-import structlog
-
 from gateway.config.policies import PolicyFile
 from gateway.config.policy_files import read_policies
 from gateway.errors import ConfigError
+from gateway.event_log import EventLog
 from gateway.policy.iam.compiled import CompiledPolicies
 from gateway.policy.iam.document import Policy
 from gateway.server.file_identity import FileIdentity, file_identity
 
-_log = structlog.get_logger("gateway.server.policies.files")
+_log = EventLog("gateway.server.policies.files")
 
 
 class PolicyFilesObserver(Protocol):

@@ -8,11 +8,11 @@ import asyncio
 from collections.abc import Iterator
 from urllib.parse import quote
 
-import structlog
 from aiohttp import web
 
 from gateway.crypto.sealed.geometry import plaintext_size, sealed_size
 from gateway.errors import GatewayError, UpstreamUnavailable
+from gateway.event_log import EventLog
 from gateway.modes.plan import plan
 from gateway.modes.shown_etag import counts_parts, shown_etag
 from gateway.policy.choice import stored_rules
@@ -39,7 +39,7 @@ _NONE = Existing.NONE
 #: Header fields of a listing that go with every look-up too.
 _READ_FIELDS = frozenset({"x-amz-request-payer", "x-amz-expected-bucket-owner"})
 
-_log = structlog.get_logger("gateway.server.sealed.listing")
+_log = EventLog("gateway.server.sealed.listing")
 
 
 async def list_objects(call: Call) -> web.StreamResponse:
