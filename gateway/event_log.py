@@ -1,39 +1,35 @@
-"""The log of the program itself, as those who write it see it: named events with fields.
+"""structlog as this project uses it: the log of the program itself, whose lines are named events with fields.
 
-Where they go, and in what form, is decided in :mod:`gateway.observe.log`. This is the standard library's logging with
-fields; structlog does the same and more, for 4 MiB of every process, most of them for colours.
+Everything that writes events imports structlog from here. Where they go, and in what form, is decided in
+:mod:`gateway.observe.log`.
 """
 
-import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+__all__ = ["get_logger", "structlog"]
 
 
-class EventLog:
-    """Writes events.
+@contextmanager
+def _as_if_missing(module: str) -> Iterator[None]:
+    """Let nobody import a module meanwhile that nobody has imported yet.
 
-    Args:
-        name: of the logger, such as ``gateway.server.tls``.
+    Source: https://docs.python.org/3/reference/import.html#the-module-cache (a None in the cache of modules).
     """
+    if module in sys.modules:
+        yield
+        return
+    sys.modules[module] = None  # type: ignore[assignment]  # as documented there
+    try:
+        yield
+    finally:
+        del sys.modules[module]
 
-    __slots__ = ("_logger",)
 
-    def __init__(self, name: str) -> None:
-        self._logger = logging.getLogger(name)
+# structlog draws tracebacks with rich wherever it finds it, which is not wanted here (they would show the values of
+# variables), and which takes 3.5 MiB of every process.
+with _as_if_missing("rich"):
+    import structlog
 
-    def debug(self, event: str, **fields: object) -> None:
-        """Something that helps to find a fault."""
-        self._write(logging.DEBUG, event, fields)
-
-    def info(self, event: str, **fields: object) -> None:
-        """Something that is as it should be."""
-        self._write(logging.INFO, event, fields)
-
-    def warning(self, event: str, *, exc_info: BaseException | None = None, **fields: object) -> None:
-        """Something that somebody should look at."""
-        self._write(logging.WARNING, event, fields, exc_info)
-
-    def error(self, event: str, *, exc_info: BaseException | None = None, **fields: object) -> None:
-        """Something that does not work."""
-        self._write(logging.ERROR, event, fields, exc_info)
-
-    def _write(self, level: int, event: str, fields: dict[str, object], exc_info: BaseException | None = None) -> None:
-        self._logger.log(level, event, exc_info=exc_info, extra={"fields": fields})
+get_logger = structlog.get_logger

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from time import monotonic
 
 from gateway.errors import GatewayError
-from gateway.event_log import EventLog
+from gateway.event_log import get_logger
 
 Probe = Callable[[], Awaitable[None]]
 
-_log = EventLog("gateway.admin.readiness")
+_log = get_logger("gateway.admin.readiness")
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,11 +7,11 @@ import ssl
 from collections.abc import Callable
 from typing import Final
 
-from gateway.event_log import EventLog
+from gateway.event_log import get_logger
 from gateway.net.tls_handshake import TlsHandshake
 from gateway.net.tls_transport import TlsTransport
 
-_log = EventLog("gateway.net.tls_listener")
+_log = get_logger("gateway.net.tls_listener")
 
 #: Most connections that one callback accepts, so that open ones are served as well.
 _ACCEPTED_AT_ONCE: Final = 64

@@ -104,8 +104,8 @@ class AccessLog:
         """Write the line of one request."""
         if self._stream is None:
             return
-        # Not through logging, which has nothing to add: 7 us instead of 13 are 3 % of the 200 us that a small request
-        # may take.
+        # Not through structlog: no processor has anything to add, and 7 us instead of 13 are 3 % of the 200 us
+        # that a small request may take.
         line = _ENCODER.encode(
             {
                 "request_id": request.request_id,

@@ -17,6 +17,7 @@ import uvloop
 from prometheus_client import CollectorRegistry
 
 from gateway.errors import ConfigError, GatewayError
+from gateway.event_log import structlog
 from gateway.observe.log import configure_logging
 from gateway.observe.metrics import Metrics, exposition, share_values
 from gateway.server.addresses import TcpAddress, UnixAddress, bind
@@ -75,7 +76,8 @@ def run_assigned(assignment: Assignment) -> None:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     directory = Path(assignment.directory)
     runtime = replace(RuntimeReference(assignment.target, assignment.arguments).load(), shared_directory=directory)
-    configure_logging(sys.stderr, runtime.settings.log, assignment.slot)
+    configure_logging(sys.stderr, runtime.settings.log)
+    structlog.contextvars.bind_contextvars(worker=assignment.slot)
     share_values(directory, assignment.slot)
     registry = CollectorRegistry()
     raise_file_limit()

@@ -10,7 +10,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 
 from aiohttp import web
 
-from gateway.event_log import EventLog
+from gateway.event_log import get_logger
 from gateway.server.connection import ConnectionInfo, peer_address, plain_address, stream_transport
 from gateway.server.early_answer import new_request_id
 from gateway.server.plain_http import PlainHttpRefusal, refuse, report_refusal
@@ -18,7 +18,7 @@ from gateway.server.protocol import GatewayProtocol
 from gateway.server.proxy_protocol import ProxyHeader, ProxyProtocolError, parse_proxy_header
 from gateway.server.serving import Serving
 
-_log = EventLog("gateway.server.balancer")
+_log = get_logger("gateway.server.balancer")
 
 Networks = tuple[IPv4Network | IPv6Network, ...]
 

@@ -3,11 +3,11 @@
 import asyncio
 from typing import Final
 
-from gateway.event_log import EventLog
+from gateway.event_log import get_logger
 from gateway.server.listeners import Listeners
 from gateway.server.serving import Serving
 
-_log = EventLog("gateway.server.drain")
+_log = get_logger("gateway.server.drain")
 
 _POLL_SECONDS: Final = 0.02
 #: How long handlers may take to clean up after their connection was broken off.

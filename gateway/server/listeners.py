@@ -14,7 +14,7 @@ from typing import Final, Literal
 from aiohttp import web
 
 from gateway.errors import ConfigError
-from gateway.event_log import EventLog
+from gateway.event_log import get_logger
 from gateway.net.tls_listener import TlsListener
 from gateway.server.addresses import Address, TcpAddress, UnixAddress, bound_address
 from gateway.server.balancer import Networks, ProxyProtocolFront, forwarded_connection
@@ -24,7 +24,7 @@ from gateway.server.protocol import GatewayProtocol
 from gateway.server.serving import Serving
 from gateway.server.tls import ServerTls, TlsSettings
 
-_log = EventLog("gateway.server.listeners")
+_log = get_logger("gateway.server.listeners")
 
 #: Connections that the kernel holds until they are accepted; it cuts this to net.core.somaxconn.
 BACKLOG: Final = 1024

@@ -16,12 +16,12 @@ from typing import Final
 from urllib.parse import unquote_plus
 
 from gateway.errors import S3Error
-from gateway.event_log import EventLog
+from gateway.event_log import get_logger
 from gateway.server.connection import UNIX_CLIENT, peer_address, stream_transport
 from gateway.server.early_answer import new_request_id, render_early_answer
 from gateway.server.serving import Serving
 
-_log = EventLog("gateway.server.plain_http")
+_log = get_logger("gateway.server.plain_http")
 
 #: Bytes of a refused body that are taken and thrown away. Beyond, the client's window is left to fill.
 LINGER_BYTES: Final = 1_048_576

@@ -16,7 +16,7 @@ from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 from aiohttp.web_protocol import ERROR
 
 from gateway.errors import S3Error
-from gateway.event_log import EventLog
+from gateway.event_log import get_logger
 from gateway.server.connection import ConnectionInfo, describe_connection, stream_transport
 from gateway.server.early_answer import early_answer, internal_error, new_request_id
 from gateway.server.limits import too_many_requests
@@ -25,7 +25,7 @@ from gateway.server.request_head import awaits_continue, header_too_large, is_re
 from gateway.server.request_loop import RequestLoop
 from gateway.server.serving import Serving
 
-_log = EventLog("gateway.server.protocol")
+_log = get_logger("gateway.server.protocol")
 
 #: Body bytes held for a handler before the client is made to wait; one read from a socket is at most as long.
 READ_BUFFER_BYTES: Final = 65_536

@@ -23,7 +23,7 @@ from gateway.admin.app import AdminServer, admin_app
 from gateway.admin.readiness import Readiness
 from gateway.admin.settings import AdminSettings
 from gateway.errors import GatewayError
-from gateway.event_log import EventLog
+from gateway.event_log import get_logger
 from gateway.observe.log import configure_logging
 from gateway.observe.metrics import forget_worker, merged_exposition
 from gateway.server.addresses import TcpAddress, UnixAddress, bind, remove_socket_file
@@ -31,7 +31,7 @@ from gateway.server.assigned import EXIT_CONFIG, Assignment, admin_path, explain
 from gateway.server.runtime import RuntimeReference, ServerSettings
 from gateway.server.worker import StopSignals, raise_file_limit, run_alone
 
-_log = EventLog("gateway.server.supervisor")
+_log = get_logger("gateway.server.supervisor")
 
 _FIRST_DELAY_SECONDS: Final = 0.25
 _LONGEST_DELAY_SECONDS: Final = 30.0

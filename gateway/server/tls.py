@@ -10,11 +10,11 @@ from typing import Literal
 from cryptography import x509
 
 from gateway.errors import ConfigError
-from gateway.event_log import EventLog
+from gateway.event_log import get_logger
 from gateway.redact import SecretStr
 from gateway.server.file_identity import FileIdentity, file_identity
 
-_log = EventLog("gateway.server.tls")
+_log = get_logger("gateway.server.tls")
 
 ClientCertificates = Literal["off", "optional", "required"]
 

@@ -15,7 +15,7 @@ from prometheus_client import CollectorRegistry, ProcessCollector
 from gateway.admin.app import AdminServer, admin_app
 from gateway.admin.readiness import ReadinessCheck
 from gateway.admin.settings import AdminSettings
-from gateway.event_log import EventLog
+from gateway.event_log import get_logger
 from gateway.observe.metrics import Metrics, exposition
 from gateway.server.addresses import TcpAddress, bind, remove_socket_file
 from gateway.server.drain import drain
@@ -25,7 +25,7 @@ from gateway.server.listeners import Listeners
 from gateway.server.runtime import Gateway, Runtime, ServerSettings
 from gateway.server.serving import serving
 
-_log = EventLog("gateway.server.worker")
+_log = get_logger("gateway.server.worker")
 
 #: How often the gauges of key services are brought up to date, so that they sink when nothing happens.
 _USAGE_SECONDS: Final = 1.0

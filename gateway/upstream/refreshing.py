@@ -13,13 +13,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 from gateway.errors import UpstreamUnavailable
-from gateway.event_log import EventLog
+from gateway.event_log import get_logger
 from gateway.s3.credentials import Credential
 
 #: After a failure nothing is asked for during this time, jitter of as much again added.
 FAILURE_PAUSE = timedelta(seconds=5)
 
-_log = EventLog("gateway.upstream.credentials")
+_log = get_logger("gateway.upstream.credentials")
 
 
 class CredentialSource(Protocol):

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import http.client
 import json
-import logging
 import socket
 import ssl
 import threading
@@ -21,7 +20,6 @@ from prometheus_client import CollectorRegistry
 
 from gateway.admin.settings import AdminSettings
 from gateway.errors import S3Error
-from gateway.observe.log import JsonFormatter
 from gateway.observe.metrics import Metrics, exposition
 from gateway.server.addresses import Address, TcpAddress, bind
 from gateway.server.connection import ConnectionInfo
@@ -34,32 +32,6 @@ from lab.certificates import CertificateAuthority
 
 Work = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 PLAIN = LoopbackListener("plain", TcpAddress("127.0.0.1", 0), allow_plain_http_from_loopback=True)
-
-
-class _Lines(logging.Handler):
-    """Keeps the lines that a log would have."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.setFormatter(JsonFormatter({}))
-        self.lines: list[dict[str, Any]] = []
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self.lines.append(json.loads(self.format(record)))
-
-
-@contextlib.contextmanager
-def capture_logs() -> Iterator[list[dict[str, Any]]]:
-    """The lines that the gateway logs meanwhile, of every level."""
-    logger, handler = logging.getLogger("gateway"), _Lines()
-    level = logger.level
-    logger.addHandler(handler)
-    logger.setLevel(logging.DEBUG)
-    try:
-        yield handler.lines
-    finally:
-        logger.setLevel(level)
-        logger.removeHandler(handler)
 
 
 class Backend:

@@ -7,17 +7,19 @@ import socket
 import struct
 import threading
 import time
+from collections.abc import MutableMapping
 from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from gateway.observe.families import PLAIN_HTTP_REASONS
 from gateway.server.addresses import TcpAddress, UnixAddress
 from gateway.server.limits import LimitSettings
 from gateway.server.listeners import RefusingListener
 from gateway.server.plain_http import LINGER_BYTES, Exposure, refuse
-from tests.server.conftest import Start, capture_logs, eventually
+from tests.server.conftest import Start, eventually
 
 REFUSING = RefusingListener("refusing", TcpAddress("127.0.0.1", 0))
 KEY = "x-amz-server-side-encryption-customer-key"
@@ -52,7 +54,7 @@ def head(target: str, *fields: str, method: str = "PUT") -> bytes:
     return "\r\n".join((f"{method} {target} HTTP/1.1", "Host: s3.example.com", *fields, "", "")).encode()
 
 
-def refusal_of(logs: list[dict[str, Any]]) -> dict[str, Any]:
+def refusal_of(logs: list[MutableMapping[str, Any]]) -> MutableMapping[str, Any]:
     (entry,) = [entry for entry in logs if entry["event"] == "plain_http_refused"]
     return entry
 

@@ -12,6 +12,7 @@ from typing import Literal
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
+from structlog.testing import capture_logs
 
 from gateway.errors import ConfigError
 from gateway.redact import SecretStr
@@ -20,7 +21,7 @@ from gateway.server.limits import LimitSettings
 from gateway.server.listeners import HttpsListener
 from gateway.server.tls import ClientCertificates, ServerTls, TlsSettings
 from lab.certificates import CertificateAuthority, CertificateFiles
-from tests.server.conftest import Running, Start, capture_logs, eventually
+from tests.server.conftest import Running, Start, eventually
 
 
 def served_serial(running: Running, trusting: ssl.SSLContext) -> int:

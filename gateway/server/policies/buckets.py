@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import Final, Protocol
 
 from gateway.errors import GatewayError, S3Error, UpstreamUnavailable
-from gateway.event_log import EventLog
+from gateway.event_log import get_logger
 from gateway.keys.single_flight import SingleFlight
 from gateway.policy.closing import without_closing
 from gateway.policy.iam.compiled import CompiledPolicies
@@ -34,7 +34,7 @@ _PAUSE_SECONDS: Final = 5.0
 _NONE_CODES: Final = frozenset({"NoSuchBucketPolicy", "NoSuchBucket"})
 _RETRY_AFTER: Final = (("Retry-After", "1"),)
 
-_log = EventLog("gateway.server.policies.buckets")
+_log = get_logger("gateway.server.policies.buckets")
 
 
 class ReadResult(StrEnum):

@@ -12,12 +12,12 @@ from typing import Protocol
 from gateway.config.policies import PolicyFile
 from gateway.config.policy_files import read_policies
 from gateway.errors import ConfigError
-from gateway.event_log import EventLog
+from gateway.event_log import get_logger
 from gateway.policy.iam.compiled import CompiledPolicies
 from gateway.policy.iam.document import Policy
 from gateway.server.file_identity import FileIdentity, file_identity
 
-_log = EventLog("gateway.server.policies.files")
+_log = get_logger("gateway.server.policies.files")
 
 
 class PolicyFilesObserver(Protocol):

@@ -12,7 +12,7 @@ from aiohttp import web
 
 from gateway.crypto.sealed.geometry import plaintext_size, sealed_size
 from gateway.errors import GatewayError, UpstreamUnavailable
-from gateway.event_log import EventLog
+from gateway.event_log import get_logger
 from gateway.modes.plan import plan
 from gateway.modes.shown_etag import counts_parts, shown_etag
 from gateway.policy.choice import stored_rules
@@ -39,7 +39,7 @@ _NONE = Existing.NONE
 #: Header fields of a listing that go with every look-up too.
 _READ_FIELDS = frozenset({"x-amz-request-payer", "x-amz-expected-bucket-owner"})
 
-_log = EventLog("gateway.server.sealed.listing")
+_log = get_logger("gateway.server.sealed.listing")
 
 
 async def list_objects(call: Call) -> web.StreamResponse:

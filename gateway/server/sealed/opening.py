@@ -12,7 +12,7 @@ from gateway.crypto.sealed.geometry import HEAD_BYTES, SUFFIX_BYTES, sealed_size
 from gateway.crypto.sealed.marker import MARKER
 from gateway.crypto.sealed.message import ChunkOpener, MessageHead, MessageOpener
 from gateway.errors import IntegrityError, UpstreamUnavailable
-from gateway.event_log import EventLog
+from gateway.event_log import get_logger
 from gateway.s3.headers import Headers
 from gateway.s3.ranges import range_field
 from gateway.server.handlers.refusal import read_refusal
@@ -42,7 +42,7 @@ _PRECONDITION_FAILED = 412
 _RANGE_NOT_SATISFIABLE = 416
 _NO_CONDITIONS = Headers()
 
-_log = EventLog("gateway.server.sealed.opening")
+_log = get_logger("gateway.server.sealed.opening")
 
 
 class ObjectReader:

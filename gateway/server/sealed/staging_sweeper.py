@@ -12,7 +12,7 @@ from typing import Final
 from urllib.parse import unquote, urlsplit
 
 from gateway.errors import ConfigError, GatewayError
-from gateway.event_log import EventLog
+from gateway.event_log import get_logger
 from gateway.server.sealed.staging import Staging
 from gateway.server.sealed.staging_bucket import StagingBucket
 from gateway.server.sealed.staging_file import FileStaging
@@ -26,7 +26,7 @@ MAX_PAUSE_SECONDS: Final = 3600.0
 _SWEEPS_PER_AGE: Final = 10
 _CHANCES: Final = 1000
 
-_log = EventLog("gateway.server.staging")
+_log = get_logger("gateway.server.staging")
 
 
 def open_staging(location: str, upstream: UpstreamClient, credentials: CredentialSource) -> Staging:
