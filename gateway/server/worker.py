@@ -19,7 +19,7 @@ from gateway.event_log import get_logger
 from gateway.observe.metrics import Metrics, exposition
 from gateway.server.addresses import TcpAddress, bind, remove_socket_file
 from gateway.server.drain import drain
-from gateway.server.heap import heap_trimmer
+from gateway.server.heap import heap_trimmer, keep_freed_memory
 from gateway.server.limits import Periodic, sweeper
 from gateway.server.listeners import Listeners
 from gateway.server.runtime import Gateway, Runtime, ServerSettings
@@ -157,6 +157,7 @@ async def serve_until_stopped(
         gc.collect()
         gc.freeze()
         gc.set_threshold(*_COLLECT_AFTER)
+        keep_freed_memory()
         _log.info("started")
         await signals.stop.wait()
         await worker.stop(signals.at_once)

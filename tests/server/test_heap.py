@@ -1,8 +1,10 @@
-"""Memory that is free goes back to the system even when something behind it is in use."""
+"""Memory that is free stays for a while, and goes back to the system even when something behind it is in use."""
 
 import asyncio
 import ctypes
 import resource
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -35,3 +37,32 @@ async def test_free_memory_goes_back(monkeypatch: pytest.MonkeyPatch) -> None:
     finally:
         trimmer.stop()
     assert [len(block) for block in kept] == [_BLOCK_BYTES] * (_BLOCKS // 10)
+
+
+#: Prints how many page faults a hundred bodies of 1 MiB take: with the C library as it is, and with memory kept.
+_FAULTS = """
+import resource
+from gateway.server.heap import keep_freed_memory
+
+def faults():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(100):
+        pieces = [bytes([1]) * 262_144 for _ in range(4)]
+        del pieces
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+faults()
+print(faults())
+keep_freed_memory()
+faults()
+print(faults())
+"""
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallopt"), reason="the C library has no mallopt")
+def test_the_memory_of_one_body_serves_the_next() -> None:
+    # mallopt can not be undone: another process has to try it.
+    printed = subprocess.run([sys.executable, "-c", _FAULTS], capture_output=True, text=True, check=True).stdout
+    by_itself, kept = map(int, printed.split())
+    assert by_itself > 10_000
+    assert kept < 1_000
