@@ -11,9 +11,9 @@ from typing import Final
 
 from aiohttp import web
 from aiohttp.http_exceptions import LineTooLong
-from aiohttp.http_parser import RawRequestMessage
+from aiohttp.http_parser import HttpRequestParser, RawRequestMessage
 from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
-from aiohttp.web_protocol import ERROR
+from aiohttp.web_protocol import ERROR, MAX_MSG_QUEUE_SIZE, RequestPayloadError
 
 from gateway.errors import S3Error
 from gateway.event_log import get_logger
@@ -53,7 +53,6 @@ class GatewayProtocol(RequestLoop):
     """
 
     __slots__ = (
-        "_body",
         "_body_timed_out",
         "_connection",
         "_draining",
@@ -74,6 +73,7 @@ class GatewayProtocol(RequestLoop):
         self, server: web.Server, serving: Serving, listener: str, connection: ConnectionInfo | None = None
     ) -> None:
         limits = serving.limits
+        self._missing_bytes = 0
         super().__init__(
             server,
             loop=asyncio.get_running_loop(),
@@ -105,6 +105,21 @@ class GatewayProtocol(RequestLoop):
         self._body_timed_out = False
         self._received_at = 0.0
         self._idle_since = 0.0
+
+    def new_parser(self) -> HttpRequestParser:
+        """One with the limits of the first."""
+        limits = self._serving.limits
+        return HttpRequestParser(
+            self,
+            self._loop,
+            READ_BUFFER_BYTES,
+            max_line_size=limits.max_header_bytes,
+            max_field_size=limits.max_header_bytes,
+            max_headers=limits.max_header_count,
+            payload_exception=RequestPayloadError,
+            auto_decompress=False,
+            max_msg_queue_size=MAX_MSG_QUEUE_SIZE,
+        )
 
     # ----------------------------------------------------------------------------------------- what the transport calls
 
@@ -150,6 +165,8 @@ class GatewayProtocol(RequestLoop):
             self._head_refused = True
             if not self._body.is_eof():
                 self._break_body(S3Error("IncompleteBody", "The request body could not be parsed."))
+        else:
+            self.let_pass(message, body)
         self._body = body
         self._body_timed_out = False
         self._head_since = None

@@ -12,12 +12,14 @@ from aiohttp import web
 from aiohttp.http_parser import RawRequestMessage
 from aiohttp.http_writer import StreamWriter
 from aiohttp.streams import StreamReader
-from aiohttp.web_protocol import ERROR, PayloadAccessError, RequestHandler, _ErrInfo
+from aiohttp.web_protocol import ERROR, PayloadAccessError, _ErrInfo
+
+from gateway.server.body_passage import BodyPassage
 
 _Answer = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 
-class RequestLoop(RequestHandler):
+class RequestLoop(BodyPassage):
     """A connection that serves its requests in the task that aiohttp gives it."""
 
     __slots__ = ()

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import hashlib
 import http.client
 import json
 import socket
@@ -16,6 +17,7 @@ from typing import Any
 import pytest
 import uvloop
 from aiohttp import web
+from aiohttp.streams import StreamReader
 from prometheus_client import CollectorRegistry
 
 from gateway.admin.settings import AdminSettings
@@ -42,6 +44,7 @@ class Backend:
         self.entered = threading.Semaphore(0)
         self.connections: list[ConnectionInfo] = []
         self.errors: list[BaseException] = []
+        self.body: StreamReader | None = None
         self.closed = False
         self.reloads = 0
         self.looks = 0
@@ -67,6 +70,16 @@ class Backend:
         async for piece in request.content.iter_any():
             size += len(piece)
         return web.Response(text=str(size))
+
+    async def digest(self, request: web.BaseRequest) -> web.Response:
+        """Reads the body in pieces of its own size, once the test lets it."""
+        self.body = request.content
+        while not self.release.is_set():  # noqa: ASYNC110  # the event is another thread's
+            await asyncio.sleep(0.005)
+        digest = hashlib.sha256()
+        while piece := await request.content.read(50_000):
+            digest.update(piece)
+        return web.Response(text=digest.hexdigest())
 
     async def refuse(self, _: web.BaseRequest) -> web.Response:
         return web.Response(status=403, text="refused")
