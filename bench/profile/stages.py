@@ -167,7 +167,7 @@ def _received() -> RawRequest:
 
 
 def _sign(endpoint: Endpoint, request: UpstreamRequest) -> CIMultiDict[str]:
-    framing = choose_framing(request, sends_trailers=True)
+    framing = choose_framing(request, sends_trailers=True, over_tls=True)
     location = endpoint.locate(request.bucket, request.raw_object_key, request.query, "eu-central-1")
     signed = sign_request(
         request, framing, location, credential=_CREDENTIAL, region="eu-central-1", now=datetime.now(UTC)

@@ -151,7 +151,7 @@ class UpstreamClient:
         pool = self._pool
         if pool is None:
             raise UpstreamUnavailable("the gateway is shutting down")
-        framing = choose_framing(request, sends_trailers=self._sends_trailers)
+        framing = choose_framing(request, sends_trailers=self._sends_trailers, over_tls=self._settings.uses_tls)
         location = self._endpoint.locate(request.bucket, request.raw_object_key, request.query, region)
         headers = sign_request(request, framing, location, credential=credential, region=region, now=self._clock())
         return await exchange(pool, self._settings, self._observer, request, framing, location, headers)

@@ -11,7 +11,7 @@ from botocore.credentials import Credentials
 
 from gateway.redact import SecretStr
 from gateway.s3.aws_chunked_encoder import encoded_size
-from gateway.s3.checksums import Algorithm
+from gateway.s3.checksums import Algorithm, checksum
 from gateway.s3.content_sha256 import EMPTY_SHA256
 from gateway.s3.credentials import Credential
 from gateway.s3.headers import Headers
@@ -27,6 +27,10 @@ CREDENTIAL = Credential("AKID", SecretStr("secret"), SecretStr("token"))
 UNSIGNED, STREAMING = "UNSIGNED-PAYLOAD", "STREAMING-UNSIGNED-PAYLOAD-TRAILER"
 HASH = hashlib.sha256(b"known").hexdigest()
 PUT, PART, GET = Operation.PUT_OBJECT, Operation.UPLOAD_PART, Operation.GET_OBJECT
+DELETE = Operation.DELETE_OBJECTS
+#: One byte more than is hashed.
+LARGE = BufferedBody(b"x" * 32_769)
+LARGE_CHECKSUM = ("x-amz-checksum-crc64nvme", checksum(Algorithm.CRC64NVME, LARGE.data))
 
 
 class NoPieces:
@@ -52,6 +56,9 @@ def trailing(size: int, algorithm: Algorithm) -> Framing:
         (PUT, EmptyBody(), (), None, True, Framing(EMPTY_SHA256, 0)),
         (PUT, BufferedBody(b"known"), (), None, True, Framing(HASH, 5)),
         (PUT, BufferedBody(b"known"), (), HASH, False, Framing(HASH, 5)),
+        (PUT, LARGE, (), HASH, True, Framing(HASH, 32_769)),
+        (PUT, LARGE, (), None, True, Framing(UNSIGNED, 32_769, checksum=LARGE_CHECKSUM)),
+        (PUT, LARGE, (("content-md5", "x"),), None, True, Framing(UNSIGNED, 32_769)),
         (PUT, stream(), (), None, False, Framing(UNSIGNED, 10)),
         (PUT, stream(10, Algorithm.CRC32), (), None, False, Framing(UNSIGNED, 10)),
         (PUT, stream(), (), HASH, False, Framing(HASH, 10)),
@@ -76,13 +83,36 @@ def test_framing(
     framing: Framing,
 ) -> None:
     request = make_request(operation, body, headers=headers, payload_sha256=known)
-    assert choose_framing(request, sends_trailers=sends_trailers) == framing
+    assert choose_framing(request, sends_trailers=sends_trailers, over_tls=True) == framing
+
+
+@pytest.mark.parametrize(
+    ("operation", "body", "sends_trailers", "over_tls"),
+    [(PUT, LARGE, False, True), (PUT, LARGE, True, False), (PART, LARGE, True, True), (DELETE, LARGE, True, True)],
+)
+def test_where_a_large_buffered_body_is_hashed(
+    operation: Operation, body: BufferedBody, sends_trailers: bool, over_tls: bool
+) -> None:
+    hashed = Framing(hashlib.sha256(body.data).hexdigest(), len(body.data))
+    assert choose_framing(make_request(operation, body), sends_trailers=sends_trailers, over_tls=over_tls) == hashed
+
+
+@pytest.mark.parametrize("own", [None, "content-md5", "x-amz-checksum-sha256", "x-amz-checksum-crc64nvme"])
+def test_a_large_buffered_body_has_one_checksum(own: str | None) -> None:
+    headers = signed(PUT, LARGE, () if own is None else ((own, "x"),), trailers=True)
+    assert headers.get("x-amz-content-sha256") == UNSIGNED
+    assert headers.get("x-amz-checksum-crc64nvme") == (
+        checksum(Algorithm.CRC64NVME, LARGE.data) if own is None else "x" if own.endswith("nvme") else None
+    )
+    assert own is None or headers.all(own) == ("x",)
+    signed_names = (headers.get("authorization") or "").partition("SignedHeaders=")[2].partition(",")[0].split(";")
+    assert (own or "x-amz-checksum-crc64nvme") in signed_names
 
 
 def signed(operation: Operation, body: Body, headers: tuple[tuple[str, str], ...], **options: Any) -> Headers:
     request = make_request(operation, body, headers=headers, key="a%20b", query="versionId=1")
     location = Endpoint(UpstreamSettings("https://s3.test:9000")).locate("bucket", "a%20b", request.query, "eu-west-1")
-    framing = choose_framing(request, sends_trailers=options.get("trailers", False))
+    framing = choose_framing(request, sends_trailers=options.get("trailers", False), over_tls=True)
     return sign_request(request, framing, location, credential=CREDENTIAL, region="eu-west-1", now=NOW)
 
 
@@ -108,7 +138,13 @@ def test_a_plain_body_keeps_its_encoding() -> None:
 
 @pytest.mark.parametrize(
     ("operation", "body", "trailers"),
-    [(GET, EmptyBody(), False), (PUT, BufferedBody(b"x"), False), (PUT, stream(), False), (PUT, stream(), True)],
+    [
+        (GET, EmptyBody(), False),
+        (PUT, BufferedBody(b"x"), False),
+        (PUT, LARGE, True),
+        (PUT, stream(), False),
+        (PUT, stream(), True),
+    ],
 )
 def test_botocore_comes_to_the_same_signature(operation: Operation, body: Body, trailers: bool) -> None:
     headers = signed(operation, body, (("x-amz-meta-a", "  1   2 "), ("content-type", "text/plain")), trailers=trailers)
@@ -131,4 +167,6 @@ def test_botocore_comes_to_the_same_signature(operation: Operation, body: Body, 
 
 def test_a_hash_that_is_none_is_a_fault_of_ours() -> None:
     with pytest.raises(AssertionError):
-        choose_framing(make_request(PUT, stream(), payload_sha256="UNSIGNED-PAYLOAD"), sends_trailers=False)
+        choose_framing(
+            make_request(PUT, stream(), payload_sha256="UNSIGNED-PAYLOAD"), sends_trailers=False, over_tls=True
+        )
