@@ -3,6 +3,11 @@
 uvloop's ``add_reader`` is made for little else than sockets that never fail: when a peer resets its connection, libuv
 stops watching the socket and calls nobody (``uv__poll_io`` takes an error for a bad descriptor). Here an error is an
 event like others; the read or the write that follows meets it.
+
+There are two of them. What newcomers send, clients with no request under way, waits in the kernel until it is their
+turn; everything else is served first. So what is under way stays little when there is more to do than there is time
+for. A request that is read at once and then waits for its turn costs more: its objects have left the processor's caches
+by then, and new requests get memory that is scattered between those that wait.
 """
 
 import asyncio
@@ -13,6 +18,8 @@ from weakref import WeakKeyDictionary
 
 #: Most sockets that are served before the event loop does something else.
 _SOCKETS_AT_ONCE: Final = 64
+#: The same of newcomers: with so many requests under way, what they need stays in the processor's caches.
+NEWCOMERS_AT_ONCE: Final = 32
 _READABLE: Final = select.EPOLLIN | select.EPOLLERR | select.EPOLLHUP
 _WRITABLE: Final = select.EPOLLOUT | select.EPOLLERR | select.EPOLLHUP
 
@@ -32,9 +39,16 @@ class _Watch:
 
 
 class Readiness:
-    """The sockets of one event loop that somebody waits for. Its methods are those of the loop."""
+    """The sockets of one event loop that somebody waits for. Its methods are those of the loop.
 
-    def __init__(self) -> None:
+    Sockets that are ready have their turn in the order in which they became so.
+
+    Args:
+        at_once: most sockets that are served before the event loop does something else.
+    """
+
+    def __init__(self, at_once: int) -> None:
+        self._at_once = at_once
         self._epoll = select.epoll()
         self._watches: dict[int, _Watch] = {}
         asyncio.get_running_loop().add_reader(self._epoll.fileno(), self._look)
@@ -84,7 +98,7 @@ class Readiness:
             self._epoll.unregister(descriptor)
 
     def _look(self) -> None:
-        for descriptor, events in self._epoll.poll(0, _SOCKETS_AT_ONCE):
+        for descriptor, events in self._epoll.poll(0, self._at_once):
             watch = self._watches.get(descriptor)
             if watch is not None and watch.reader is not None and events & _READABLE:
                 self._call(watch.reader)
@@ -100,13 +114,24 @@ class Readiness:
             asyncio.get_running_loop().call_exception_handler(context)
 
 
-_of_loops: WeakKeyDictionary[asyncio.AbstractEventLoop, Readiness] = WeakKeyDictionary()
+_Readinesses = WeakKeyDictionary[asyncio.AbstractEventLoop, Readiness]
+_of_loops: _Readinesses = WeakKeyDictionary()
+_newcomers_of_loops: _Readinesses = WeakKeyDictionary()
 
 
 def running_readiness() -> Readiness:
-    """The one of the running event loop."""
+    """The one of the running event loop, for everything under way."""
+    return _running(_of_loops, _SOCKETS_AT_ONCE)
+
+
+def running_newcomers() -> Readiness:
+    """The one of the running event loop for what has to wait for its turn."""
+    return _running(_newcomers_of_loops, NEWCOMERS_AT_ONCE)
+
+
+def _running(of_loops: _Readinesses, at_once: int) -> Readiness:
     loop = asyncio.get_running_loop()
-    readiness = _of_loops.get(loop)
+    readiness = of_loops.get(loop)
     if readiness is None:
-        readiness = _of_loops[loop] = Readiness()
+        readiness = of_loops[loop] = Readiness(at_once)
     return readiness

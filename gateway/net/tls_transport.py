@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Iterable
 from typing import Final
 
-from gateway.net.readiness import running_readiness
+from gateway.net.readiness import running_newcomers, running_readiness
 from gateway.net.tls_farewell import TlsFarewell
 
 #: Longest payload of a TLS record (RFC 8446, section 5.1). A read of this length leaves nothing decrypted behind in
@@ -45,7 +45,7 @@ class TlsTransport(asyncio.Transport):
     def __init__(self, connection: ssl.SSLSocket, protocol: asyncio.BaseProtocol, farewell_seconds: float) -> None:
         super().__init__()
         self._loop = asyncio.get_running_loop()
-        self._readiness = running_readiness()
+        self._readiness = self._readers = running_readiness()
         self._connection = connection
         self._descriptor = connection.fileno()
         self._protocol: asyncio.Protocol | None = None
@@ -114,13 +114,21 @@ class TlsTransport(asyncio.Transport):
         """Give the protocol nothing until :meth:`resume_reading`."""
         if self._reading:
             self._reading = False
-            self._readiness.remove_reader(self._descriptor)
+            self._readers.remove_reader(self._descriptor)
 
     def resume_reading(self) -> None:
         """Give the protocol what arrives."""
         if not self._reading and not self._closing:
             self._reading = True
-            self._readiness.add_reader(self._descriptor, self._on_readable)
+            self._readers.add_reader(self._descriptor, self._on_readable)
+
+    def take_turns(self, turns: bool) -> None:  # noqa: FBT001 - the one thing that is said
+        """Whether what arrives waits for its turn behind everything under way. It does not before this is called."""
+        readers = running_newcomers() if turns else self._readiness
+        if readers is not self._readers and self._reading:
+            self._readers.remove_reader(self._descriptor)
+            readers.add_reader(self._descriptor, self._on_readable)
+        self._readers = readers
 
     def _on_readable(self) -> None:
         """Hand on what has arrived, up to :data:`READ_BYTES`."""
@@ -272,7 +280,7 @@ class TlsTransport(asyncio.Transport):
         if self._lost:
             return
         self._lost = self._closing = True
-        self._reading = False
+        self.pause_reading()
         self._farewell.stop()
         if self._farewell_timer is not None:
             self._farewell_timer.cancel()

@@ -4,16 +4,21 @@ A refusal costs a good part of a small answer: the request has to be decrypted a
 the error has to be written. A server that refuses at once what it has no time for is kept busy with refusals by clients
 that ask again: with three times the demand, it served a third of what it could. So requests wait, which costs nothing:
 a connection has one request at a time, and a client whose request waits sends no other.
+
+When the processor is what is short, they wait unread in the kernel, see :mod:`gateway.net.readiness`; here wait those
+that were read and find no place, and those on connections whose reading does not take turns.
 """
 
 import asyncio
 from collections import deque
 from typing import Final
 
+from gateway.net.readiness import NEWCOMERS_AT_ONCE
+
 #: Most requests that begin in one turn of the event loop, before those under way go on. Beyond capacity, this keeps
 #: requests under way few: what they need stays in the processor's caches and their memory is soon free. A turn that
 #: begins so many takes some milliseconds: with a distant store, several hundred requests are under way all the same.
-STARTS_PER_TURN: Final = 32
+STARTS_PER_TURN: Final = NEWCOMERS_AT_ONCE
 
 
 class Admission:
@@ -22,6 +27,7 @@ class Admission:
     A request that waited for too long is refused, but no more than one in a turn of the event loop. When nothing moves,
     because a store hangs, turns are short, and everybody is refused in time. When the processor is what is short, turns
     are long; then refusals take no more than a few percent of it, and most of those that are late are served instead.
+    The same holds for requests that waited for too long before they were read.
 
     Args:
         limit: places.
@@ -36,6 +42,7 @@ class Admission:
         self._limit = limit
         self._wait_seconds = wait_seconds
         self._started_in_turn = 0
+        self._refused_in_turn = False
         self._turn_is_due = False
         # In order of arrival, each with the time when it is refused. The timer is that of the first.
         self._line: deque[tuple[float, asyncio.Future[bool]]] = deque()
@@ -61,6 +68,14 @@ class Admission:
                 self.leave()  # the client went away in the moment in which the place was given
             raise
 
+    def refuses(self, waited_seconds: float) -> bool:
+        """Whether to refuse a request that waited for its turn to be read; one that is late, in a turn of the loop."""
+        if waited_seconds < self._wait_seconds or self._refused_in_turn:
+            return False
+        self._refused_in_turn = True
+        self._ask_for_turn()
+        return True
+
     def leave(self) -> None:
         """Give a place back."""
         self.in_flight -= 1
@@ -75,13 +90,13 @@ class Admission:
         self._ask_for_turn()
 
     def _ask_for_turn(self) -> None:
-        if not self._turn_is_due and (self._line or self._started_in_turn):
+        if not self._turn_is_due and (self._line or self._started_in_turn or self._refused_in_turn):
             self._turn_is_due = True
             asyncio.get_running_loop().call_soon(self._turn)
 
     def _turn(self) -> None:
         """A new turn of the event loop: the first in the line get the free places, and one that is late is refused."""
-        self._turn_is_due = False
+        self._turn_is_due = self._refused_in_turn = False
         self._started_in_turn = 0
         while self._line and self._may_start():
             _, place = self._line.popleft()

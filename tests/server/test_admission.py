@@ -80,6 +80,14 @@ async def test_refusals_are_few_when_there_is_much_to_do() -> None:
     assert admission.in_flight == STARTS_PER_TURN + 1000 - refused
 
 
+async def test_a_request_that_was_read_late_is_refused_one_in_a_turn() -> None:
+    admission = Admission(10_000, 2.0)
+    assert [admission.refuses(seconds) for seconds in (0.0, 1.9, 2.0, 3.0)] == [False, False, True, False]
+    await turns(1)
+    assert [admission.refuses(seconds) for seconds in (3.0, 3.0)] == [True, False]
+    assert admission.in_flight == 0
+
+
 async def test_few_begin_in_one_turn() -> None:
     admission = Admission(10_000, 10)
     assert [admission.enter() for _ in range(STARTS_PER_TURN + 1)] == [True] * STARTS_PER_TURN + [False]
