@@ -123,3 +123,15 @@ async def test_the_rest_of_a_request_does_not_wait_for_its_turn(client: _Client)
     assert (await client.answer()).endswith(b"got 20")
     client.send(_GET)
     assert (await client.answer()).endswith(b"got 0")
+
+
+async def test_what_comes_after_a_look_at_an_idle_connection_has_its_time(client: _Client) -> None:
+    """The sweep leaves an idle connection alone for as long as it may be idle, unless something comes."""
+    client.send(_GET)
+    assert (await client.answer()).endswith(b"got 0")
+    now = asyncio.get_running_loop().time()
+    client.gateway.sweep(now)
+    client.send(b"GET / HTTP/1.1\r\n")
+    await asyncio.sleep(0.01)
+    client.gateway.sweep(now + LimitSettings().header_seconds + 1)
+    assert await client.answer() == b""
