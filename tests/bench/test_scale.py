@@ -79,6 +79,16 @@ def test_a_second_worker_is_judged_by_cpu_time(cpu: float, scaling: str, expecte
     assert "at most 1.60x" in section.text
 
 
+def test_workers_are_compared_within_rounds() -> None:
+    """A machine that gets slower from round to round changes nothing."""
+    turns = [
+        Turn(workers, spread, 1000, 1.0, slower * (1.1 if workers == 2 else 1.0), 0.25, 0.6)
+        for slower in (1.0, 1.3, 1.6)
+        for workers, spread in _TURNS
+    ]
+    assert workers_section(turns).targets[0].measured == "1.82x"
+
+
 @pytest.mark.parametrize(
     ("beside", "cpu", "still_open", "expected"),
     [
