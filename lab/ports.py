@@ -5,6 +5,7 @@ of ports for itself, which it claims by holding the first of them, and hands out
 the laboratory chooses a port that was just chosen here, nor that of a server that was killed and will be started again.
 """
 
+import atexit
 import itertools
 import socket
 from collections.abc import Iterator
@@ -64,6 +65,7 @@ def _own_block() -> tuple[socket.socket, Iterator[int]]:
         except OSError:
             holder.close()
         else:
+            atexit.register(holder.close)
             return holder, itertools.cycle(range(first + 1, first + _BLOCK_PORTS))
     raise LabError(f"all ports of {_PORTS} are used by others")
 
