@@ -17,6 +17,8 @@ from lab.process import ServerProcess, wait_until
 
 #: How long answers may take beyond the time of a demand.
 _PATIENCE_SECONDS: Final = 60
+#: The niceness of processes that come after all others.
+_LAST_IN_TURN: Final = 19
 _CONNECTED: Final = "connected"
 _UNFINISHED: Final = 0
 _OK: Final = 200
@@ -201,9 +203,11 @@ class Traffic:
             "warm": str(demand.warm).lower(),
         }
         words = [f"-{name}={value}" for name, value in options.items()]
-        turn = ["nice", "-n", "19"] if demand.patient else []
+        turn = ["nice", "-n", str(_LAST_IN_TURN)] if demand.patient else []
         process = ServerProcess("load", [*turn, *self._pinned, self._program, *words], directory=directory)
         process.start(lambda: True)
+        if demand.patient:
+            _let_other_sessions_first(process.pid)
         try:
             yield Crowd(process, demand)
         finally:
@@ -213,6 +217,16 @@ class Traffic:
         """Clients from beginning to end."""
         with self.begin(contestant, demand) as crowd:
             return crowd.result()
+
+
+def _let_other_sessions_first(pid: int) -> None:
+    """Niceness counts inside a session only where the kernel shares processors out among sessions.
+
+    Every program that is started here has a session of its own. Source: sched(7), "The autogroup feature".
+    """
+    autogroup = Path("/proc") / str(pid) / "autogroup"
+    if autogroup.exists():
+        autogroup.write_text(str(_LAST_IN_TURN))
 
 
 def _request_head(contestant: Contestant, demand: Demand) -> bytes:

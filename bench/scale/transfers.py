@@ -77,8 +77,10 @@ def transfers_section(found: Sequence[Beside]) -> Section:
         text=(
             "One connection reads 1 KiB again and again, first alone, then beside two GETs and two PUTs of 1 GiB. The "
             "small client, the transfers' clients and the store share what processors the proxy leaves. There the "
-            "transfers' clients come last, so that the small client does not wait for them; for the store it does, and "
-            "the rows of `direct` and nginx show how long."
+            "transfers' clients come last, so that the small client does not wait for them, also where the kernel "
+            "shares processors out among sessions (autogroups). For the store it does wait, and the rows of `direct` "
+            "and nginx show how long: the faster a proxy moves the transfers, the busier is the store. The gateway "
+            "serves small requests first and, beside them, one socket with a long body in each turn of its event loop."
         ),
         head=["contestant", "alone: p50 / p99, ms", "beside: p50 / p99, ms", "p99 beside to p50 alone"],
         rows=rows,

@@ -130,8 +130,8 @@ class TlsTransport(asyncio.Transport):
             readers.add_reader(self._descriptor, self._on_readable)
         self._readers = readers
 
-    def _on_readable(self) -> None:
-        """Hand on what has arrived, up to :data:`READ_BYTES`."""
+    def _on_readable(self) -> int:
+        """Hand on what has arrived, up to :data:`READ_BYTES`; how much it was."""
         size, ended, failure = 0, False, None
         try:
             while size <= READ_BYTES - RECORD_BYTES:
@@ -150,6 +150,7 @@ class TlsTransport(asyncio.Transport):
             self._lose(failure)
         elif ended:
             self._on_end()
+        return size
 
     def _hand_over(self, data: bytes) -> None:
         try:
@@ -234,12 +235,14 @@ class TlsTransport(asyncio.Transport):
                 self._loop.call_soon(self._lose_unwritable, _plain(error))
         return None
 
-    def _on_writable(self) -> None:
+    def _on_writable(self) -> int:
+        """Send what the socket takes now; how much it was."""
+        before = self._outgoing_bytes
         while self._outgoing:
             piece = self._outgoing[0]
             rest = self._send(piece)
             if self._unwritable:
-                return
+                return 0
             self._outgoing_bytes -= len(piece) if rest is None else len(piece) - len(rest)
             if rest is not None:
                 self._outgoing[0] = rest
@@ -247,11 +250,13 @@ class TlsTransport(asyncio.Transport):
             self._outgoing.popleft()
         else:
             self._readiness.remove_writer(self._descriptor)
+        sent = before - self._outgoing_bytes
         if self._closing and not self._outgoing:
             self._farewell.begin()
         if self._writing_paused and self._outgoing_bytes <= self._low_bytes:
             self._writing_paused = False
             self._told().resume_writing()
+        return sent
 
     def _lose_unwritable(self, error: OSError) -> None:
         """The connection is broken; an answer that came before is read first."""
