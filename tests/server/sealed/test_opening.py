@@ -369,6 +369,33 @@ async def test_every_flipped_region() -> None:
                 assert position > CHUNK
 
 
+async def test_an_object_that_was_read_before_is_verified_again() -> None:
+    """What is known of an object saves work, not the proof of any byte."""
+    sealer = Sealer()
+    held = sealer.whole(CHUNK + 100)
+    bench = Bench(sealer, held)
+    assert await bench.whole() == held.plaintext
+    known = bench.services.layouts.known(BUCKET, KEY)
+    assert await bench.whole() == held.plaintext
+    assert bench.services.layouts.known(BUCKET, KEY) is known
+    for position in [*range(0, 700, 7), *range(700, len(held.stored), 997), len(held.stored) - 1]:
+        flipped = bytearray(held.stored)
+        flipped[position] ^= 0x40
+        bench.store.stored = bytes(flipped)
+        with pytest.raises((IntegrityError, KeyUnavailable)):
+            await bench.whole()
+    for stored in (held.stored[:-1], held.stored[:600], held.stored + b"\0"):
+        bench.store.stored = stored
+        with pytest.raises(IntegrityError):
+            await bench.whole()
+    bench.store.stored = held.stored
+    for marker in (None, "v2", "v1;size=7"):
+        bench.store.marker = marker
+        with pytest.raises(IntegrityError) as caught:
+            await bench.whole()
+        assert caught.value.fault == "marker"
+
+
 async def test_a_whole_read_checks_the_end_again() -> None:
     """The closing is known from before; still nothing behind the parts may be different."""
     sealer = Sealer()
