@@ -70,7 +70,7 @@ class Admission:
 
     def refuses(self, waited_seconds: float) -> bool:
         """Whether to refuse a request that waited for its turn to be read; one that is late, in a turn of the loop."""
-        if waited_seconds < self._wait_seconds or self._refused_in_turn:
+        if waited_seconds <= self._wait_seconds or self._refused_in_turn:
             return False
         self._refused_in_turn = True
         self._ask_for_turn()

@@ -17,14 +17,14 @@ from aiohttp.web_protocol import ERROR, MAX_MSG_QUEUE_SIZE, RequestPayloadError
 
 from gateway.errors import S3Error
 from gateway.event_log import get_logger
-from gateway.net.tls_transport import TlsTransport
 from gateway.server.connection import ConnectionInfo, describe_connection, stream_transport
 from gateway.server.early_answer import early_answer, internal_error, new_request_id
 from gateway.server.limits import too_many_requests
-from gateway.server.progress import WriteProgress, has_unread, is_delivered, seconds_since_received
+from gateway.server.progress import WriteProgress, is_delivered
 from gateway.server.request_head import awaits_continue, header_too_large, is_refused_head, is_too_large
 from gateway.server.request_loop import RequestLoop
 from gateway.server.serving import Serving
+from gateway.server.turns import ReadingTurns
 
 _log = get_logger("gateway.server.protocol")
 
@@ -66,7 +66,7 @@ class GatewayProtocol(RequestLoop):
         "_received_at",
         "_request",
         "_serving",
-        "_takes_turns",
+        "_turns",
         "_unanswered",
         "_wire",
         "_write_progress",
@@ -94,8 +94,7 @@ class GatewayProtocol(RequestLoop):
         self._listener = listener
         self._connection = connection
         self._wire: asyncio.Transport | None = None
-        # Whether what arrives waits for its turn: the first bytes of a request do, the rest of it does not.
-        self._takes_turns = False
+        self._turns = ReadingTurns()
         self._write_progress = WriteProgress()
         # Requests parsed but not answered; aiohttp hands each to serve() a little later. Then the one being served.
         self._unanswered = 0
@@ -135,7 +134,7 @@ class GatewayProtocol(RequestLoop):
         transport = stream_transport(transport)
         super().connection_made(transport)
         self._wire = transport
-        self._take_turns(True)
+        self._turns.begin(transport)
         self._head_since = self._received_at = self._loop.time()
         if self._connection is None:
             self._connection = describe_connection(transport, self._listener)
@@ -178,7 +177,7 @@ class GatewayProtocol(RequestLoop):
             self.let_pass(message, body)
         self._body = body
         if not body.is_eof():
-            self._take_turns(False)
+            self._turns.take(False)
         self._body_timed_out = False
         self._head_since = None
         self._head_bytes = 0
@@ -187,7 +186,7 @@ class GatewayProtocol(RequestLoop):
         """More of a header section came, and it is not complete."""
         if self._head_since is None:
             self._head_since = self._received_at
-        self._take_turns(False)
+        self._turns.take(False)
         self._head_bytes += size
         if self._head_bytes > self._serving.limits.max_header_bytes:
             self._head_refused = True
@@ -195,12 +194,6 @@ class GatewayProtocol(RequestLoop):
             self._messages.append((ERROR, EMPTY_PAYLOAD))
             if self._waiter is not None and not self._waiter.done():
                 self._waiter.set_result(None)
-
-    def _take_turns(self, turns: bool) -> None:  # noqa: FBT001 - the one thing that is said
-        """Read what arrives when it is its turn, or before what newcomers want."""
-        if turns != self._takes_turns and isinstance(self._wire, TlsTransport):
-            self._takes_turns = turns
-            self._wire.take_turns(turns)
 
     def _break_body(self, error: S3Error) -> None:
         """Whoever reads the body gets ``error``; nothing more of it is waited for."""
@@ -229,7 +222,8 @@ class GatewayProtocol(RequestLoop):
             refused = _early_answer(error, request)
             refused.force_close()
             return refused
-        if self._came_too_late() or (not admission.enter() and not await self._wait_for_place(request)):
+        late = admission.refuses(self._turns.seconds_waited())
+        if late or (not admission.enter() and not await self._wait_for_place(request)):
             self._serving.metrics.shed("requests")
             return _early_answer(too_many_requests(), request)
         try:
@@ -239,12 +233,6 @@ class GatewayProtocol(RequestLoop):
             return response
         finally:
             admission.leave()
-
-    def _came_too_late(self) -> bool:
-        """Whether to refuse the request because its turn to be read came too late."""
-        if not self._takes_turns or self._wire is None:
-            return False  # read as soon as it came
-        return self._serving.admission.refuses(seconds_since_received(self._wire))
 
     async def _wait_for_place(self, request: web.BaseRequest) -> bool:
         """Wait for a place among the concurrent requests; False when there was none in time.
@@ -295,7 +283,7 @@ class GatewayProtocol(RequestLoop):
         result = await super().finish_response(request, resp, start_time)
         self._unanswered -= 1
         self._idle_since = self._loop.time()
-        self._take_turns(True)
+        self._turns.take(True)
         if self._head_since is not None:
             self._head_since = self._idle_since
         if is_refused_head(request):
@@ -370,20 +358,15 @@ class GatewayProtocol(RequestLoop):
         elif self._unanswered:
             return
         elif self._head_since is not None:
-            if now - self._head_since > limits.header_seconds and not self._awaits_turn():
+            if now - self._head_since > limits.header_seconds and not self._turns.is_awaited():
                 metrics.connection_timed_out("header")
                 self._wire.abort()
-        elif now - self._idle_since > limits.idle_seconds and not self._awaits_turn():
+        elif now - self._idle_since > limits.idle_seconds and not self._turns.is_awaited():
             metrics.connection_timed_out("idle")
             self.force_close()
         else:
             # Most of what a thousand idle connections cost was that the sweep looked at everything here.
             self._quiet_until = self._idle_since + limits.idle_seconds
-
-    def _awaits_turn(self) -> bool:
-        """Whether the client sent something that was not read because others had their turn."""
-        wire = self._wire
-        return self._takes_turns and wire is not None and not wire.is_closing() and has_unread(wire)
 
     def _end_if_delivered(self) -> bool:
         """End a connection that is being closed, once its client has everything.
@@ -414,7 +397,7 @@ class GatewayProtocol(RequestLoop):
     def finish(self) -> None:
         """End the connection as soon as it is not in the middle of a request."""
         self._draining = True
-        if not self._unanswered and not self._head_bytes and not self._awaits_turn():
+        if not self._unanswered and not self._head_bytes and not self._turns.is_awaited():
             self.force_close()
             self._end_if_delivered()
 

@@ -82,10 +82,11 @@ async def test_refusals_are_few_when_there_is_much_to_do() -> None:
 
 async def test_a_request_that_was_read_late_is_refused_one_in_a_turn() -> None:
     admission = Admission(10_000, 2.0)
-    assert [admission.refuses(seconds) for seconds in (0.0, 1.9, 2.0, 3.0)] == [False, False, True, False]
+    assert [admission.refuses(seconds) for seconds in (0.0, 2.0, 2.1, 3.0)] == [False, False, True, False]
     await turns(1)
     assert [admission.refuses(seconds) for seconds in (3.0, 3.0)] == [True, False]
     assert admission.in_flight == 0
+    assert not Admission(10_000, 0.0).refuses(0.0)  # what did not wait is not late
 
 
 async def test_few_begin_in_one_turn() -> None:
