@@ -101,7 +101,8 @@ class ObjectReader:
             layout = await self._authenticator.by_beginning(stored, answer.headers, stored_bytes, beginning)
         if layout is None:
             return None
-        return Whole(layout, self._released(stored, layout, answer, 0, whole_segments(layout), None, whole=True))
+        size = layout.plaintext_bytes
+        return Whole(layout, self._released(stored, layout, answer, 0, whole_segments(layout), size, None, whole=True))
 
     def stretch(
         self, stored: StoredObject, layout: Layout, first: int, last: int, *, conditions: Headers = _NO_CONDITIONS
@@ -201,7 +202,8 @@ class ObjectReader:
                     return
                 if not _is_of(layout, answer.headers) or extent(answer) != (begin.first, layout.stored_bytes):
                     raise ObjectChanged
-                async with aclosing(self._released(stored, layout, answer, begin.first, wanted, head)) as pieces:
+                released = self._released(stored, layout, answer, begin.first, wanted, last - first + 1, head)
+                async with aclosing(released) as pieces:
                     yield Stretch(answer.headers, pieces)
         finally:
             if isinstance(head, asyncio.Future):
@@ -226,14 +228,17 @@ class ObjectReader:
         answer: UpstreamResponse,
         position: int,
         wanted: Iterable[Segment],
+        plaintext_bytes: int,
         first_head: asyncio.Future[MessageHead] | MessageHead | None,
         *,
         whole: bool = False,
     ) -> AsyncGenerator[bytes, None]:
         """The verified plaintext of an answer's body; counted, also when it is not read to its end.
 
-        Each piece is given out when the next one is there, or when nothing failed until the end. So whoever received
-        everything knows that everything was verified: the end of the last message, and that of a whole object.
+        The piece that completes the ``plaintext_bytes`` is given out when nothing failed until the end. So whoever
+        received everything knows that everything was verified: the end of the last message, and that of a whole object.
+        The others are given out as they come: held until the next one is there, they would take 3 % more CPU time, and
+        256 KiB more memory for each slow reader.
         """
 
         async def unlock(segment: Segment, brought: bytes | None) -> Opener:
@@ -248,23 +253,24 @@ class ObjectReader:
             return await self._unlocked(stored, layout, segment, head)
 
         released = 0
-        held = b""
+        last = b""
         try:
             with self.reporting(stored):
                 async with aclosing(answer.iter_chunks()) as chunks:
                     source = StoredBytes(chunks, position)
                     async with aclosing(opened(source, wanted, unlock)) as pieces:
                         async for piece in pieces:
-                            if held:
-                                released += len(held)
-                                yield held
-                            held = piece
+                            if released + len(piece) >= plaintext_bytes:
+                                last = piece
+                            else:
+                                released += len(piece)
+                                yield piece
                     if whole and layout.table is not None:
                         end = await source.exactly(layout.stored_bytes - layout.table.stored_bytes)
                         await self._authenticator.check_end(layout, end)
-                    if held:
-                        released += len(held)
-                        yield held
+                    if last:
+                        released += len(last)
+                        yield last
                     await _drain(chunks)
         finally:
             self._metrics.opened(released)
