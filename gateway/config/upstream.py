@@ -37,7 +37,8 @@ class Upstream(Section):
     )
     payload: Literal["auto", "trailer", "unsigned"] = Field(
         default="auto",
-        description="How uploads are protected on this hop: `trailer` adds a checksum after the body; `unsigned` "
+        description="How uploads are protected on this hop: `trailer` adds a checksum after the body, or before "
+        "it when the body is held whole and is more than 32 KiB; `unsigned` "
         "relies on TLS alone, as servers need that do not know trailers (Ceph RGW). `auto`: trailer for AWS only.",
     )
     copies: Literal["attempt", "stream"] = Field(

@@ -9,8 +9,12 @@ from typing import Final
 
 from aiohttp.http_parser import HttpRequestParser, RawRequestMessage
 from aiohttp.streams import StreamReader
-from aiohttp.web_protocol import RequestHandler
+from aiohttp.web_protocol import MAX_MSG_QUEUE_SIZE, RequestHandler, RequestPayloadError
 
+from gateway.server.limits import LimitSettings
+
+#: Body bytes held for a handler before the client is made to wait; one read from a socket is at most as long.
+READ_BUFFER_BYTES: Final = 65_536
 #: For less than this of a body, the parser is quicker than another parser is made for the request behind it.
 _WORTHWHILE_BYTES: Final = 65_536
 
@@ -18,14 +22,11 @@ _WORTHWHILE_BYTES: Final = 65_536
 class BodyPassage(RequestHandler):
     """A connection whose large bodies do not go through the parser."""
 
-    __slots__ = ("_body", "_missing_bytes")
+    __slots__ = ("_body", "_missing_bytes", "_parser_limits")
 
     _body: StreamReader
     _missing_bytes: int
-
-    def new_parser(self) -> HttpRequestParser:
-        """What parses requests, at the beginning of one."""
-        raise NotImplementedError
+    _parser_limits: LimitSettings
 
     def let_pass(self, message: RawRequestMessage, body: StreamReader) -> None:
         """Take over the rest of ``body`` from the parser, which has just read the head of its request.
@@ -38,7 +39,22 @@ class BodyPassage(RequestHandler):
         missing = int(length) - body.total_bytes
         if missing >= _WORTHWHILE_BYTES:
             self._missing_bytes = missing
-            self._parser = self.new_parser()
+            self._parser = self._new_parser()
+
+    def _new_parser(self) -> HttpRequestParser:
+        """What parses requests, at the beginning of one, as aiohttp makes its own."""
+        limits = self._parser_limits
+        return HttpRequestParser(
+            self,
+            self._loop,
+            READ_BUFFER_BYTES,
+            max_line_size=limits.max_header_bytes,
+            max_field_size=limits.max_header_bytes,
+            max_headers=limits.max_header_count,
+            payload_exception=RequestPayloadError,
+            auto_decompress=False,
+            max_msg_queue_size=MAX_MSG_QUEUE_SIZE,
+        )
 
     def data_received(self, data: bytes) -> None:
         """Give the body what is the body's, and the parser what is behind it."""

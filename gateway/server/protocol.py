@@ -11,12 +11,13 @@ from typing import Final
 
 from aiohttp import web
 from aiohttp.http_exceptions import LineTooLong
-from aiohttp.http_parser import HttpRequestParser, RawRequestMessage
+from aiohttp.http_parser import RawRequestMessage
 from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
-from aiohttp.web_protocol import ERROR, MAX_MSG_QUEUE_SIZE, RequestPayloadError
+from aiohttp.web_protocol import ERROR
 
 from gateway.errors import S3Error
 from gateway.event_log import get_logger
+from gateway.server.body_passage import READ_BUFFER_BYTES
 from gateway.server.connection import ConnectionInfo, describe_connection, stream_transport
 from gateway.server.early_answer import early_answer, internal_error, new_request_id
 from gateway.server.limits import too_many_requests
@@ -28,8 +29,6 @@ from gateway.server.turns import ReadingTurns
 
 _log = get_logger("gateway.server.protocol")
 
-#: Body bytes held for a handler before the client is made to wait; one read from a socket is at most as long.
-READ_BUFFER_BYTES: Final = 65_536
 #: An unread body up to this length is read and thrown away to keep the connection; for a longer one it is closed.
 DISCARDED_BODY_BYTES: Final = 65_536
 
@@ -76,7 +75,7 @@ class GatewayProtocol(RequestLoop):
         self, server: web.Server, serving: Serving, listener: str, connection: ConnectionInfo | None = None
     ) -> None:
         limits = serving.limits
-        self._missing_bytes = 0
+        self._missing_bytes, self._parser_limits = 0, limits
         super().__init__(
             server,
             loop=asyncio.get_running_loop(),
@@ -111,21 +110,6 @@ class GatewayProtocol(RequestLoop):
         self._idle_since = 0.0
         # Until when the sweep has nothing to look for, unless something comes.
         self._quiet_until = 0.0
-
-    def new_parser(self) -> HttpRequestParser:
-        """One with the limits of the first."""
-        limits = self._serving.limits
-        return HttpRequestParser(
-            self,
-            self._loop,
-            READ_BUFFER_BYTES,
-            max_line_size=limits.max_header_bytes,
-            max_field_size=limits.max_header_bytes,
-            max_headers=limits.max_header_count,
-            payload_exception=RequestPayloadError,
-            auto_decompress=False,
-            max_msg_queue_size=MAX_MSG_QUEUE_SIZE,
-        )
 
     # ----------------------------------------------------------------------------------------- what the transport calls
 
@@ -397,6 +381,7 @@ class GatewayProtocol(RequestLoop):
     def finish(self) -> None:
         """End the connection as soon as it is not in the middle of a request."""
         self._draining = True
+        self._quiet_until = 0.0
         if not self._unanswered and not self._head_bytes and not self._turns.is_awaited():
             self.force_close()
             self._end_if_delivered()

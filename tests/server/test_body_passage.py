@@ -8,8 +8,8 @@ import threading
 import pytest
 
 from gateway.net.tls_transport import READ_BYTES
+from gateway.server.body_passage import READ_BUFFER_BYTES
 from gateway.server.limits import LimitSettings
-from gateway.server.protocol import READ_BUFFER_BYTES
 from tests.server.conftest import Start, eventually
 
 _WORTHWHILE = 65_536
