@@ -114,7 +114,9 @@ def overload_section(found: Sequence[Overload]) -> Section:
             f"{' or '.join(map(str, _PEAK_CONNECTIONS))} connections get. Then clients send {_TIMES} times as many "
             "requests a second as that, each connection at its own times; a client whose request is not answered yet "
             "can not send the next, which is how HTTP/1.1 slows it down. Latency is normal again in the first half "
-            f"second whose median is at most {_NORMAL:.0f} times that from before, or that from long after."
+            f"second whose median is at most {_NORMAL:.0f} times that from before, or that from long after. What a "
+            "request still costs more than at the peak is the state of its connection, TLS and parser, which has left "
+            "the processor's caches when its turn comes. Requests themselves stay in the kernel until then."
         ),
         head=["figure", *(f"{each.method} 1 KiB" for each in found)],
         rows=[[name, *(show(each) for each in found)] for name, show in columns],
