@@ -18,7 +18,7 @@ from lab.gateway import Gateway
 from lab.s3_server import S3Client, S3Server
 from lab.sealing import keyring_in, sealed_rule
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]  # dozens of commands are started, one after the other
 
 _MIB = 1024 * 1024
 _BUCKET = "opened-without"
