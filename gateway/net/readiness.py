@@ -72,6 +72,8 @@ class Readiness:
         #: Those that wait for a turn, the one that has waited longest first.
         self._queue: deque[int] = deque()
         self._hurried_turns = 0
+        #: Newcomers served since long bodies were: as many of these may follow. Without, GETs of 64 KiB take 50 % more.
+        self._newcomers = 0
         asyncio.get_running_loop().add_reader(self._epoll.fileno(), self._look)
 
     def add_reader(self, descriptor: int, call: Call) -> None:
@@ -124,22 +126,24 @@ class Readiness:
         long = self._long.intersection(ready)
         short = len(ready) - len(long)
         if short:
-            self.hurry()
+            self.hurry(0)
+            if self._under_way is not None:
+                self._under_way.hurry(short)
             for descriptor, events in ready.items():
                 if descriptor not in long:
                     self._serve(descriptor, events)
         elif self._hurried_turns:
             self._hurried_turns -= 1
         if long:
-            turns = max(1, short) if self._hurried_turns else len(long)
+            turns = max(1, short + self._newcomers) if self._hurried_turns else len(long)
+            self._newcomers = 0
             for descriptor in self._next(long, turns):
                 self._serve(descriptor, ready[descriptor])
 
-    def hurry(self) -> None:
-        """Expect sockets with little to do for some turns."""
+    def hurry(self, newcomers: int) -> None:
+        """Expect sockets with little to do for some turns; so many just had their turn elsewhere."""
         self._hurried_turns = _HURRIED_TURNS
-        if self._under_way is not None:
-            self._under_way.hurry()
+        self._newcomers += newcomers
 
     def _next(self, long: set[int], turns: int) -> list[int]:
         """Those of the sockets in ``long`` that have waited longest, ``turns`` or all."""
