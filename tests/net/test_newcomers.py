@@ -109,3 +109,28 @@ async def test_long_bodies_under_way_make_room_when_newcomers_come(waiting: list
         readiness.remove_reader(descriptor)
     turns = [index for index, descriptor in enumerate(served) if descriptor == newcomer]
     assert {later - now - 1 for now, later in pairwise(turns)} == {1}
+
+
+async def test_as_many_long_bodies_follow_as_newcomers_had_their_turn(waiting: list[socket.socket]) -> None:
+    """Each newcomer's request becomes one under way, and many of those have a body."""
+    readiness, newcomers = running_readiness(), running_newcomers()
+    long = [each.fileno() for each in waiting[:4]]
+    first, *others = [each.fileno() for each in waiting[4:7]]
+    served: list[int] = []
+
+    def serve(descriptor: int) -> int:
+        served.append(descriptor)
+        return 262_144
+
+    for descriptor in long:
+        readiness.add_reader(descriptor, partial(serve, descriptor))
+    await until(lambda: len(served) >= 40)
+    for descriptor in (first, *others):
+        newcomers.add_reader(descriptor, partial(served.append, descriptor))
+    await until(lambda: served.count(first) >= 10)
+    for descriptor in (first, *others):
+        newcomers.remove_reader(descriptor)
+    for descriptor in long:
+        readiness.remove_reader(descriptor)
+    turns = [index for index, descriptor in enumerate(served) if descriptor == first]
+    assert {later - now - 1 - len(others) for now, later in pairwise(turns)} == {3}
