@@ -12,14 +12,14 @@ from typing import Final
 from bench.contestants import Contestant
 from bench.loads import KIB, MIB
 from bench.processes import cpu_seconds, forget_peak, peak_resident_bytes, resident_bytes
+from bench.scale.peak import PEAK_CONNECTIONS, DemandOf, peak_of, rates
 from bench.scale.section import Section, Target
 from bench.scale.stage import Stage, proxy_pid, small_get, small_put
-from bench.scale.traffic import Demand, Seen
+from bench.scale.traffic import Seen
 
 _MODE: Final = "sse-s3"
 #: More than the gateway's places (1,024), fewer than its connections (4,096).
 _CONNECTIONS: Final = 3000
-_PEAK_CONNECTIONS: Final = (16, 64)
 _TIMES: Final = 3
 _SHARE: Final = 0.9
 _RECOVERY_SECONDS: Final = 5.0
@@ -31,8 +31,6 @@ _PROBE_TIMEOUT_SECONDS: Final = 30
 _BYTES_EACH: Final = 128 * KIB
 _PROBE_SECONDS: Final = 1.0
 
-_DemandOf = Callable[[Contestant, float, int, float], Demand]
-
 
 @dataclass(frozen=True, slots=True)
 class Overload:
@@ -41,8 +39,8 @@ class Overload:
     Attributes:
         method: what was sent.
         seconds: how long there was too much of it.
-        peak_rate: good answers a second at the best number of connections, the higher of before and after.
-        peak_per_cpu: of the same run, for one CPU second of the gateway.
+        peak_rate: good answers a second with as many clients as are served best.
+        peak_per_cpu: the same for one CPU second of the gateway.
         demanded_rate: requests a second that the clients would have sent.
         good_rate: good answers a second.
         good_per_cpu: good answers for one CPU second of the gateway.
@@ -111,12 +109,13 @@ def overload_section(found: Sequence[Overload]) -> Section:
         title=f"{_TIMES} times as many requests as can be served",
         text=(
             f"Requests of 1 KiB, mode {_MODE}, over {_CONNECTIONS:,} connections. The peak is what closed loops over "
-            f"{' or '.join(map(str, _PEAK_CONNECTIONS))} connections get. Then clients send {_TIMES} times as many "
-            "requests a second as that, each connection at its own times; a client whose request is not answered yet "
-            "can not send the next, which is how HTTP/1.1 slows it down. Latency is normal again in the first half "
-            f"second whose median is at most {_NORMAL:.0f} times that from before, or that from long after. What a "
-            "request still costs more than at the peak is the state of its connection, TLS and parser, which has left "
-            "the processor's caches when its turn comes. Requests themselves stay in the kernel until then."
+            f"{' or '.join(map(str, PEAK_CONNECTIONS))} connections get, before and after. In between, clients send "
+            f"{_TIMES} times as many requests a second, each connection at its own times; a client whose request is "
+            "not answered yet can not send the next, which is how HTTP/1.1 slows it down. Latency is normal again in "
+            f"the first half second whose median is at most {_NORMAL:.0f} times that from before, or that from long "
+            "after. What a request still costs more than at the peak is the state of its connection, TLS and parser, "
+            "which has left the processor's caches when its turn comes. Requests themselves stay in the kernel until "
+            "then."
         ),
         head=["figure", *(f"{each.method} 1 KiB" for each in found)],
         rows=[[name, *(show(each) for each in found)] for name, show in columns],
@@ -137,12 +136,12 @@ def _targets(found: Overload) -> Iterator[Target]:
     yield Target(f"{name}: normal again", "≤ 5 s", f"{recovered:.1f} s", recovered <= _RECOVERY_SECONDS)
 
 
-def _measure(stage: Stage, method: str, demand_of: _DemandOf, seconds: float) -> Overload:
+def _measure(stage: Stage, method: str, demand_of: DemandOf, seconds: float) -> Overload:
     contestant = stage.contestant(_MODE)
     pid = proxy_pid(contestant)
     normal = stage.traffic.run(contestant, small_get(contestant, stage.seconds / 4)).p50_ms
-    peaks = _peaks(stage, contestant, demand_of)
-    rate = _TIMES * max(good for good, _ in peaks)
+    alone = rates(stage, contestant, demand_of)
+    rate = _TIMES * peak_of(alone).per_second
     before = resident_bytes(pid)
     with stage.traffic.begin(contestant, demand_of(contestant, seconds, _CONNECTIONS, rate)) as crowd:
         crowd.wait_until_connected()
@@ -154,15 +153,14 @@ def _measure(stage: Stage, method: str, demand_of: _DemandOf, seconds: float) ->
         used = cpu_seconds(pid) - used
         moments = _moments(stage, contestant)
         seen = crowd.result()
-    peaks += _peaks(stage, contestant, demand_of)
+    peak = peak_of(alone + rates(stage, contestant, demand_of))
     normal = max(normal, stage.traffic.run(contestant, small_get(contestant, stage.seconds / 4)).p50_ms)
-    peak_rate, peak_per_cpu = max(peaks)
     good = _good_between(seen, begun, begun + seconds)
     return Overload(
         method=method,
         seconds=seconds,
-        peak_rate=peak_rate,
-        peak_per_cpu=peak_per_cpu,
+        peak_rate=peak.per_second,
+        peak_per_cpu=peak.per_cpu_second,
         demanded_rate=rate,
         good_rate=good / seconds,
         good_per_cpu=good / used,
@@ -177,19 +175,6 @@ def _measure(stage: Stage, method: str, demand_of: _DemandOf, seconds: float) ->
         normal_p50_ms=normal,
         recovered_seconds=recovery_seconds(moments, normal),
     )
-
-
-def _peaks(stage: Stage, contestant: Contestant, demand_of: _DemandOf) -> list[tuple[float, float]]:
-    """Good answers a second, and for one CPU second, at each number of connections."""
-    peaks = []
-    for connections in _PEAK_CONNECTIONS:
-        seconds = stage.seconds / 4
-        with stage.traffic.begin(contestant, demand_of(contestant, seconds, connections, 0.0)) as crowd:
-            crowd.wait_until_connected()
-            used = cpu_seconds(proxy_pid(contestant))
-            seen = crowd.result()
-        peaks.append((seen.good / seconds, seen.good / (cpu_seconds(proxy_pid(contestant)) - used)))
-    return peaks
 
 
 def _good_between(seen: Seen, begun: float, end: float) -> int:

@@ -99,6 +99,7 @@ def _measure(stage: Stage, contestant: Contestant) -> Beside:
         crowds = [transfers.enter_context(stage.traffic.begin(contestant, demand)) for demand in (large, written)]
         for crowd in crowds:
             crowd.wait_until_connected()
+        stage.traffic.run(contestant, small_get(contestant, stage.seconds / 4))  # until the transfers are under way
         beside = stage.traffic.run(contestant, small)
         if not all(crowd.is_running() for crowd in crowds):
             raise LabError("the transfers ended before the small requests")

@@ -9,6 +9,7 @@ from aiohttp import web
 
 from gateway.errors import S3Error
 from gateway.s3.xml import render_error
+from gateway.server.request_head import is_refused_head
 
 SERVER_NAME = "Sealgate"
 _HOST_ID = "c2VhbGdhdGU="
@@ -28,6 +29,15 @@ def early_answer(error: S3Error, method: str, path: str, request_id: str) -> web
     """The answer as aiohttp sends it; whether the connection stays open is the caller's decision."""
     fields, body = _answer(error, path, request_id)
     return web.Response(status=error.status, headers=fields, body=None if method == "HEAD" else body)
+
+
+def first_answer(error: S3Error, request: web.BaseRequest) -> web.Response:
+    """The same for a request that nobody looked at yet."""
+    response = early_answer(error, request.method, request.raw_path.partition("?")[0], new_request_id())
+    if is_refused_head(request):
+        # Sent as HTTP/1.0, whose default it is; said all the same, because clients look at the field.
+        response.headers["Connection"] = "close"
+    return response
 
 
 def render_early_answer(error: S3Error, method: str, path: str, request_id: str) -> bytes:

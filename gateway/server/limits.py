@@ -2,12 +2,13 @@
 
 Time-outs are enforced by one sweep over all connections, because a timer per read would cost more than most reads. A
 connection remembers when something last happened; the sweep, several times within the shortest time-out, asks each one
-to look at the clock.
+to look at the clock, and leaves idle ones alone until their time is over.
 """
 
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Protocol
 
 from gateway.errors import S3Error
@@ -68,25 +69,53 @@ class ConnectionTable:
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._connections: set[TrackedConnection] = set()
+        self._watched: set[TrackedConnection] = set()
+        #: Until when, on the event loop's clock; those that rest longest first.
+        self._resting: dict[TrackedConnection, float] = {}
 
     def add(self, connection: TrackedConnection) -> bool:
         """Register a connection; False when there are too many, then it is not registered."""
-        if len(self._connections) >= self._limit:
+        if len(self) >= self._limit:
             return False
-        self._connections.add(connection)
+        self._watched.add(connection)
         return True
 
     def discard(self, connection: TrackedConnection) -> None:
         """Forget a connection that ended."""
-        self._connections.discard(connection)
+        self._watched.discard(connection)
+        self._resting.pop(connection, None)
+
+    def rest(self, connection: TrackedConnection, until: float) -> None:
+        """Leave a connection alone until then or until :meth:`wake`, because no time-out can end it before.
+
+        Idle connections are in none of the processor's caches: looking at a thousand of them twice a second takes 1 to
+        2 % of its time.
+        """
+        self._watched.discard(connection)
+        self._resting[connection] = until
+
+    def wake(self, connection: TrackedConnection) -> None:
+        """Something happened on a connection that rests."""
+        if self._resting.pop(connection, None) is not None:
+            self._watched.add(connection)
+
+    def due(self, now: float) -> tuple[TrackedConnection, ...]:
+        """The connections to look at: those that do not rest, or not any longer.
+
+        One that rested behind another, whose time is not over, has its turn with that one. As all rest for the same
+        time after their last request, that is the interval of the sweep at most.
+        """
+        rested = tuple(connection for connection, _ in takewhile(lambda each: each[1] <= now, self._resting.items()))
+        for connection in rested:
+            self.wake(connection)
+        return tuple(self._watched)
 
     def snapshot(self) -> tuple[TrackedConnection, ...]:
         """The connections open now; ending one changes the table, so callers iterate over a copy."""
-        return tuple(self._connections)
+        return (*self._watched, *self._resting)
 
     def __len__(self) -> int:
-        return len(self._connections)
+        return len(self._watched) + len(self._resting)
 
 
 class Periodic:
@@ -118,13 +147,13 @@ class Periodic:
 
 
 def sweeper(table: ConnectionTable, limits: LimitSettings) -> Periodic:
-    """The periodic look at every connection's time-outs."""
+    """The periodic look at the connections' time-outs."""
     shortest = min(limits.header_seconds, limits.idle_seconds, limits.body_seconds, limits.linger_seconds)
     loop = asyncio.get_running_loop()
 
     def sweep() -> None:
         now = loop.time()
-        for connection in table.snapshot():
+        for connection in table.due(now):
             connection.sweep(now)
 
     return Periodic(min(max(shortest / 4, 0.02), 1.0), sweep)

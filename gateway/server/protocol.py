@@ -6,11 +6,9 @@ XML for whatever goes wrong before the pipeline, and a drain that lets uploads f
 
 import asyncio
 import logging
-from http import HTTPStatus
 from typing import Final
 
 from aiohttp import web
-from aiohttp.http_exceptions import LineTooLong
 from aiohttp.http_parser import RawRequestMessage
 from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 from aiohttp.web_protocol import ERROR
@@ -19,10 +17,16 @@ from gateway.errors import S3Error
 from gateway.event_log import get_logger
 from gateway.server.body_passage import READ_BUFFER_BYTES
 from gateway.server.connection import ConnectionInfo, describe_connection, stream_transport
-from gateway.server.early_answer import early_answer, internal_error, new_request_id
+from gateway.server.early_answer import first_answer, internal_error
 from gateway.server.limits import too_many_requests
 from gateway.server.progress import WriteProgress, is_delivered
-from gateway.server.request_head import awaits_continue, header_too_large, is_refused_head, is_too_large
+from gateway.server.request_head import (
+    awaits_continue,
+    header_too_large,
+    is_refused_head,
+    is_too_large,
+    parsing_error,
+)
 from gateway.server.request_loop import RequestLoop
 from gateway.server.serving import Serving
 from gateway.server.turns import ReadingTurns
@@ -38,8 +42,6 @@ _SILENT.setLevel(logging.CRITICAL)
 _AIOHTTP_LOG = logging.getLogger("gateway.server.aiohttp")
 #: aiohttp's own timer per connection is out of the way: the sweep is quicker.
 _NEVER_SECONDS: Final = 86_400.0
-#: What aiohttp's parser says when there are more header fields than allowed.
-_TOO_MANY_FIELDS: Final = "Too many headers received"
 
 
 class GatewayProtocol(RequestLoop):
@@ -61,9 +63,9 @@ class GatewayProtocol(RequestLoop):
         "_head_since",
         "_idle_since",
         "_listener",
-        "_quiet_until",
         "_received_at",
         "_request",
+        "_resting",
         "_serving",
         "_turns",
         "_unanswered",
@@ -108,8 +110,8 @@ class GatewayProtocol(RequestLoop):
         self._body_timed_out = False
         self._received_at = 0.0
         self._idle_since = 0.0
-        # Until when the sweep has nothing to look for, unless something comes.
-        self._quiet_until = 0.0
+        # Whether the sweep has nothing to look for, unless something comes.
+        self._resting = False
 
     # ----------------------------------------------------------------------------------------- what the transport calls
 
@@ -141,7 +143,8 @@ class GatewayProtocol(RequestLoop):
         in_body = not self._body.is_eof()
         queued = len(self._messages)
         super().data_received(data)
-        self._quiet_until = 0.0
+        if self._resting:
+            self._watch_again()
         self._received_at = self._loop.time()
         if len(self._messages) > queued:
             self._unanswered += len(self._messages) - queued
@@ -203,13 +206,13 @@ class GatewayProtocol(RequestLoop):
             self._check_head(request)
             connection = self.connection_of(request)
         except S3Error as error:
-            refused = _early_answer(error, request)
+            refused = first_answer(error, request)
             refused.force_close()
             return refused
         late = admission.refuses(self._turns.seconds_waited())
         if late or (not admission.enter() and not await self._wait_for_place(request)):
             self._serving.metrics.shed("requests")
-            return _early_answer(too_many_requests(), request)
+            return first_answer(too_many_requests(), request)
         try:
             response = await self._serving.handler.handle(request, connection)
             await response.prepare(request)
@@ -281,27 +284,21 @@ class GatewayProtocol(RequestLoop):
         exc: BaseException | None = None,
         message: str | None = None,
     ) -> web.StreamResponse:
-        """S3's XML for a request that could not be parsed, or for a fault of this program.
-
-        The text of a parser's error is not shown or logged: it quotes the request, and with it signatures and keys.
-        """
-        metrics = self._serving.metrics
-        if isinstance(exc, LineTooLong) or (status == HTTPStatus.BAD_REQUEST and message == _TOO_MANY_FIELDS):
-            metrics.bad_request("header_too_large")
-            error = header_too_large(self._serving.limits.max_header_bytes)
-        elif status == HTTPStatus.BAD_REQUEST:
-            metrics.bad_request("not_http")
-            error = S3Error("BadRequest", "An error occurred when parsing the HTTP request.")
-        elif self._wire is None or isinstance(exc, ConnectionError):
-            error = internal_error()  # the client went away in the middle: no fault, and nobody reads this
+        """S3's XML for a request that could not be parsed, or for a fault of this program."""
+        refused = parsing_error(status, exc, message, self._serving.limits.max_header_bytes)
+        if refused is not None:
+            error, reason = refused
+            self._serving.metrics.bad_request(reason)
         else:
-            _log.error("request_failed", exc_info=exc, listener=self._listener)
             error = internal_error()
+            # A client that went away in the middle is no fault, and nobody reads the answer.
+            if self._wire is not None and not isinstance(exc, ConnectionError):
+                _log.error("request_failed", exc_info=exc, listener=self._listener)
         if request.writer.output_size > 0:
             # The answer has begun, so its end must not look like one.
             self.abort()
             raise ConnectionResetError("the answer was broken off")
-        response = _early_answer(error, request)
+        response = first_answer(error, request)
         response.force_close()
         return response
 
@@ -326,7 +323,7 @@ class GatewayProtocol(RequestLoop):
 
     def sweep(self, now: float) -> None:
         """End the connection when it exceeded a time-out; ``now`` is the event loop's time in seconds."""
-        if now < self._quiet_until or self._wire is None:
+        if self._wire is None:
             return
         limits, metrics = self._serving.limits, self._serving.metrics
         if self._end_if_delivered():
@@ -349,8 +346,12 @@ class GatewayProtocol(RequestLoop):
             metrics.connection_timed_out("idle")
             self.force_close()
         else:
-            # Most of what a thousand idle connections cost was that the sweep looked at everything here.
-            self._quiet_until = self._idle_since + limits.idle_seconds
+            self._resting = True
+            self._serving.table.rest(self, self._idle_since + limits.idle_seconds)
+
+    def _watch_again(self) -> None:
+        self._resting = False
+        self._serving.table.wake(self)
 
     def _end_if_delivered(self) -> bool:
         """End a connection that is being closed, once its client has everything.
@@ -381,7 +382,7 @@ class GatewayProtocol(RequestLoop):
     def finish(self) -> None:
         """End the connection as soon as it is not in the middle of a request."""
         self._draining = True
-        self._quiet_until = 0.0
+        self._watch_again()
         if not self._unanswered and not self._head_bytes and not self._turns.is_awaited():
             self.force_close()
             self._end_if_delivered()
@@ -390,11 +391,3 @@ class GatewayProtocol(RequestLoop):
         """End the connection at once; a request being served is cancelled."""
         if self._wire is not None:
             self._wire.abort()
-
-
-def _early_answer(error: S3Error, request: web.BaseRequest) -> web.Response:
-    response = early_answer(error, request.method, request.raw_path.partition("?")[0], new_request_id())
-    if is_refused_head(request):
-        # Sent as HTTP/1.0, whose default it is; said all the same, because clients look at the field.
-        response.headers["Connection"] = "close"
-    return response

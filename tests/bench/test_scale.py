@@ -9,6 +9,7 @@ import pytest
 from bench.processes import cpu_seconds, own_cpu_seconds
 from bench.scale.idle import Idle, idle_section
 from bench.scale.overload import Overload, overload_section, recovery_seconds
+from bench.scale.peak import Rate, peak_of
 from bench.scale.report import Report, render, write_documents
 from bench.scale.section import Section
 from bench.scale.streams import Streams, streams_section
@@ -48,6 +49,11 @@ def test_answers_of_clients() -> None:
 def test_a_load_generator_that_failed(text: str) -> None:
     with pytest.raises(LabError, match="the load generator said"):
         parse_answers(text)
+
+
+def test_the_peak_is_no_lucky_moment() -> None:
+    found = [Rate(16, 3000, 3100), Rate(64, 2500, 2600), Rate(16, 2000, 2100), Rate(64, 2700, 2800)]
+    assert peak_of(found) == Rate(64, 2600, 2700)
 
 
 def test_who_listens() -> None:
