@@ -10,25 +10,27 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
+from statistics import median
 
 from bench import loads, machine
 from bench.clients import Clients
 from bench.compare import movements, movements_table, verdict
 from bench.contestants import NAMES, Arena, realistic_arena, stub_arena
 from bench.directory import memory_directory
-from bench.figures import Result
+from bench.figures import Result, joined
 from bench.loads import Load
 from bench.machine import Processors
 from bench.prepare import prepare
 from bench.processes import resident_bytes
 from bench.report import Report, render_tables, write_documents
-from bench.rounds import Effort, measure
+from bench.rounds import Effort, Planned, measure
 from lab.binaries import LabError
 
 _DOCUMENTS = Path(__file__).parent.parent / "docs"
-_FULL = Effort(rounds=5, long_rounds=3, seconds=0.5)
-_QUICK = Effort(rounds=3, long_rounds=3, seconds=0.5)
+_FULL = Effort(sittings=3, rounds=2, long_rounds=1, seconds=0.4)
+_QUICK = Effort(sittings=1, rounds=3, long_rounds=3, seconds=0.5)
 
 _Opening = Callable[[Path, Processors, tuple[str, ...]], AbstractContextManager[Arena]]
 
@@ -60,7 +62,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--store", choices=["both", "stub", "seaweedfs"], default="both", help="which store; default both"
     )
-    parser.add_argument("--rounds", type=int, help="of every load")
+    parser.add_argument("--rounds", type=int, help="of every load, in one sitting")
     parser.add_argument("--json", type=Path, help="also write the raw figures to this file")
     parser.add_argument(
         "--compare", type=Path, nargs="+", metavar="FILE", help="raw figures of several runs: how far do ratios move?"
@@ -82,7 +84,7 @@ def _run(arguments: argparse.Namespace) -> Report:
     chosen = NAMES if arguments.contestants is None else tuple(arguments.contestants.split(","))
     effort = _QUICK if arguments.quick else _FULL
     if arguments.rounds is not None:
-        effort = Effort(arguments.rounds, arguments.rounds, effort.seconds)
+        effort = Effort(1, arguments.rounds, arguments.rounds, effort.seconds)
     wanted = [load for load in (loads.QUICK if arguments.quick else loads.FULL) if (arguments.only or "") in load.name]
     busy = [machine.busy()]
     realistic: list[Result] = []
@@ -109,13 +111,18 @@ def _run(arguments: argparse.Namespace) -> Report:
 def _measure_in(
     opening: _Opening, wanted: Sequence[Load], chosen: tuple[str, ...], processors: Processors, effort: Effort
 ) -> tuple[list[Result], dict[str, int]]:
-    with memory_directory() as directory, opening(directory, processors, chosen) as arena:
-        idle = {each.name: resident_bytes(each.pid) for each in arena.contestants if each.pid is not None}
-        clients = Clients(directory / "clients", processors)
-        results = measure(
-            wanted, arena.contestants, clients, effort, lambda text: print(f"{arena.store} {text}", flush=True)
-        )
-        return results, idle
+    sittings: list[list[Result]] = []
+    idle: list[dict[str, int]] = []
+    planned: Planned = {}
+    for sitting in range(1, effort.sittings + 1):
+        with memory_directory() as directory, opening(directory, processors, chosen) as arena:
+            idle.append({each.name: resident_bytes(each.pid) for each in arena.contestants if each.pid is not None})
+            clients = Clients(directory / "clients", processors)
+            about = f"{arena.store}, sitting {sitting} of {effort.sittings}:"
+            sittings.append(
+                measure(wanted, arena.contestants, clients, effort, planned, partial(print, about, flush=True))
+            )
+    return joined(sittings), {name: round(median(each[name] for each in idle)) for name in idle[0]}
 
 
 if __name__ == "__main__":

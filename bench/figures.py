@@ -89,6 +89,14 @@ class Result:
         return summary([of_round(taken) for taken in self.rounds])
 
 
+def joined(sittings: Sequence[Sequence[Result]]) -> list[Result]:
+    """The results of all sittings, each of which measured the same loads and contestants, as those of one."""
+    return [
+        Result(each[0].load, each[0].contestant, tuple(taken for result in each for taken in result.rounds))
+        for each in zip(*sittings, strict=True)
+    ]
+
+
 def summary(values: Sequence[float]) -> Figure:
     return Figure(statistics.median(values), min(values), max(values))
 

@@ -1,7 +1,8 @@
 """The order of things: warm up, then rounds in which all contestants take their turns.
 
 The machine is noisy. Contestants follow each other within seconds, in an order that changes from round to round, so
-that what is compared ran under the same conditions.
+that what is compared ran under the same conditions. One process has more luck with its memory than another, for as long
+as it runs, which can make 10 % of a small request: everything is started anew for every sitting.
 """
 
 from collections.abc import Callable, Sequence
@@ -24,23 +25,29 @@ _NGINX_TIMES_LONGER: Final = 3
 _FIRST_BYTE_REQUESTS: Final = 300
 _ATTEMPTS: Final = 2
 
+#: How many requests the rounds of a load have through the contestant of a name: the same in all sittings.
+Planned = dict[tuple[Load, str], int]
+
 
 @dataclass(frozen=True, slots=True)
 class Effort:
     """How much is measured.
 
     Attributes:
-        rounds: of every load but the long ones. Medians of short rounds need many to be the same in the next run.
+        sittings: how often everything is started, and every load measured.
+        rounds: in a sitting, of every load but the long ones. Medians of short rounds need many to be the same in the
+            next run.
         long_rounds: of loads whose rounds are long by themselves.
         seconds: that one round of one contestant should last.
     """
 
+    sittings: int
     rounds: int
     long_rounds: int
     seconds: float
 
     def rounds_of(self, load: Load) -> int:
-        """How often a load is measured."""
+        """How often a load is measured in a sitting."""
         return self.long_rounds if load.is_long else self.rounds
 
 
@@ -49,15 +56,17 @@ def measure(
     contestants: Sequence[Contestant],
     clients: Clients,
     effort: Effort,
+    planned: Planned,
     tell: Callable[[str], None],
 ) -> list[Result]:
-    """Every load through every contestant.
+    """Every load through every contestant, in one sitting.
 
     Args:
         loads: in this order.
         contestants: they hold the objects that are read already, or get them now.
         clients: the load generators.
         effort: how much.
+        planned: the first sitting fills it.
         tell: progress.
     """
     for contestant in contestants:
@@ -65,24 +74,29 @@ def measure(
     results: list[Result] = []
     for number, load in enumerate(loads, start=1):
         tell(f"{number} of {len(loads)}: {load.name}, {load.connections} connections")
-        results += _measure_load(load, contestants, clients, effort)
+        results += _measure_load(load, contestants, clients, effort, planned)
     return results
 
 
-def _measure_load(load: Load, contestants: Sequence[Contestant], clients: Clients, effort: Effort) -> list[Result]:
-    requests = {
-        each.name: _warm_up(load, each, clients, effort.seconds * _times_longer(load, each)) for each in contestants
-    }
+def _measure_load(
+    load: Load, contestants: Sequence[Contestant], clients: Clients, effort: Effort, planned: Planned
+) -> list[Result]:
+    for each in contestants:
+        if (load, each.name) not in planned:
+            seconds = effort.seconds * _times_longer(load, each)
+            planned[load, each.name] = _plan(load, each, clients, seconds)
+        elif load.payload_bytes < MIB:
+            _run(load, each, clients, load.connections)
     rounds: dict[str, list[Round]] = {each.name: [] for each in contestants}
     for turn in range(effort.rounds_of(load)):
         shift = turn % len(contestants)
         for contestant in (*contestants[shift:], *contestants[:shift]):
-            rounds[contestant.name].append(_round(load, contestant, clients, requests[contestant.name]))
+            rounds[contestant.name].append(_round(load, contestant, clients, planned[load, contestant.name]))
     return [Result(load, name, tuple(taken)) for name, taken in rounds.items()]
 
 
-def _warm_up(load: Load, contestant: Contestant, clients: Clients, seconds: float) -> int:
-    """Run the load once; how many requests the rounds should have."""
+def _plan(load: Load, contestant: Contestant, clients: Clients, seconds: float) -> int:
+    """Run the load once, which warms up too; how many requests the rounds should have."""
     if load.kind is Kind.FIRST_BYTE:
         clients.run(load, contestant, _FIRST_BYTE_REQUESTS)
         return _FIRST_BYTE_REQUESTS

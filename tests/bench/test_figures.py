@@ -5,7 +5,7 @@ import json
 import pytest
 
 from bench.clients import parse_log
-from bench.figures import Figure, Result, Round, cpu_per_request, percentile, result_as_json, summary
+from bench.figures import Figure, Result, Round, cpu_per_request, joined, percentile, result_as_json, summary
 from bench.loads import FULL, MIB, QUICK, REALISTIC, Kind, Load
 from bench.machine import divide_processors
 from bench.rounds import Effort, planned_requests
@@ -52,6 +52,14 @@ def test_ratios_compare_rounds_that_ran_side_by_side() -> None:
     ours, theirs = Result(load, "cse", rounds_of(0.3, 0.6, 0.33)), Result(load, "nginx", rounds_of(0.1, 0.2, 0.1))
     ratio = ours.ratio_to(theirs, cpu_per_request)
     assert (ratio.median, ratio.lowest, ratio.highest) == pytest.approx((3.0, 3.0, 3.3))
+
+
+def test_sittings_are_one_result() -> None:
+    loads = [Load(kind, 1024, 1) for kind in (Kind.GET, Kind.PUT)]
+    sittings = [[Result(load, "cse", rounds_of(cpu, 2 * cpu)) for load in loads] for cpu in (0.1, 0.3)]
+    assert joined(sittings) == [Result(load, "cse", rounds_of(0.1, 0.2, 0.3, 0.6)) for load in loads]
+    with pytest.raises(ValueError, match="zip"):
+        joined([sittings[0], sittings[1][:1]])
 
 
 def test_ratios_of_different_numbers_of_rounds_are_refused() -> None:
@@ -122,4 +130,4 @@ def test_no_load_is_measured_twice(loads: tuple[Load, ...]) -> None:
     ids=lambda value: f"{value.name}-{value.connections}" if isinstance(value, Load) else "",
 )
 def test_loads_of_long_rounds_are_measured_less_often(load: Load, expected: int) -> None:
-    assert Effort(rounds=5, long_rounds=3, seconds=0.5).rounds_of(load) == expected
+    assert Effort(sittings=1, rounds=5, long_rounds=3, seconds=0.5).rounds_of(load) == expected

@@ -92,7 +92,7 @@ def test_a_whole_report(tmp_path: Path) -> None:
         "system": "Linux 6",
         "python": "3.11",
     }
-    report = Report(machine, 1, 1, False, Effort(5, 3, 0.5), 700.0, (1.0, 2.0), idle, results, results)
+    report = Report(machine, 1, 1, False, Effort(3, 2, 1, 0.5), 700.0, (1.0, 2.0), idle, results, results)
     tables = render_tables(report)
     assert all(tables.count(f"| {load.name} | {load.connections} |") >= 1 for load in FULL)
     write_documents(report, tmp_path)
