@@ -82,10 +82,19 @@ class _Lane:
 
     @classmethod
     def of(cls, limit: float) -> "_Lane":
-        """The lane in which no second has more than ``limit`` requests, 1 or more of them."""
+        """The lane in which no second has more than ``limit`` requests, 1 or more of them.
+
+        With a limit that is no whole number, a second has one request more now and then.
+        """
         burst = max(1, int(limit * BURST))
         # A second begins with the burst at most, and then has the requests that fall due inside it.
         return cls(1 / (limit - burst + 1), burst)
+
+
+def _parts(used: float) -> tuple[float, float]:
+    """Requests per second that everybody may make, and those that only writes may make, 0 when that is below 1."""
+    write = used * WRITE_SHARE
+    return (used - write, write) if write >= 1 else (used, 0.0)
 
 
 class RateBucket:
@@ -118,11 +127,13 @@ class RateBucket:
         if not limit_per_second >= 1:
             raise ValueError("a limit of at least one request per second is needed")
         used = max(1.0, limit_per_second * HEADROOM)
+        if sum(map(math.ceil, _parts(used))) > limit_per_second:
+            used = float(int(used))
         headroom = round(limit_per_second - used, 6)
         self.places = asyncio.Semaphore(min(MOST_PLACES, max(1, int(headroom / processes))))
-        write = used * WRITE_SHARE
-        self._write_lane = _Lane.of(write) if write >= 1 else None
-        self._lane = _Lane.of(used - write if write >= 1 else used)
+        common, write = _parts(used)
+        self._write_lane = _Lane.of(write) if write else None
+        self._lane = _Lane.of(common)
         self._clock = clock
         self._descriptor: int | None = None
         self._memory: mmap.mmap | bytearray = bytearray(_STATE.size)

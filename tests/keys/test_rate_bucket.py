@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from gateway.keys.rate_bucket import LOWEST_RATE, RateBucket
@@ -36,6 +36,8 @@ STEPS = st.lists(st.tuples(st.floats(0, 0.4), st.sampled_from(["read", "write", 
 
 
 @given(st.floats(1, 300), STEPS)
+@example(1.5, [(0.0, "read"), (0.875, "read")])
+@example(11.9, [(0.0, "write")] + [(0.0999, "read")] * 10 + [(0.0, "write")])
 @settings(max_examples=60)
 def test_no_second_has_more_than_the_limit(limit: float, steps: list[tuple[float, str]]) -> None:
     clock = Clock()
