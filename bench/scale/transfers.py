@@ -75,7 +75,8 @@ def transfers_section(found: Sequence[Beside]) -> Section:
     return Section(
         title="GET 1 KiB beside four transfers of 1 GiB",
         text=(
-            "One connection reads 1 KiB again and again, first alone, then beside two GETs and two PUTs of 1 GiB. The "
+            "One connection reads 1 KiB again and again, first alone, then beside two GETs and two PUTs of 1 GiB, once "
+            "these are under way. The "
             "small client, the transfers' clients and the store share what processors the proxy leaves. There the "
             "transfers' clients come last, so that the small client does not wait for them, also where the kernel "
             "shares processors out among sessions (autogroups). For the store it does wait, and the rows of `direct` "

@@ -88,19 +88,25 @@ async def test_a_newcomer_whose_connection_ends_is_forgotten(connect: Connect) -
     assert not running_newcomers()._watches
 
 
-async def test_long_bodies_under_way_make_room_when_newcomers_come(waiting: list[socket.socket]) -> None:
-    """Their requests go on among what is under way, one turn later."""
-    readiness, newcomers = running_readiness(), running_newcomers()
-    long = [each.fileno() for each in waiting[:4]]
+async def _moving_long_bodies(descriptors: list[int]) -> list[int]:
+    """Whose turn it was, which goes on growing; the sockets are known to have long bodies by now."""
     served: list[int] = []
 
     def serve(descriptor: int) -> int:
         served.append(descriptor)
         return 262_144
 
-    for descriptor in long:
-        readiness.add_reader(descriptor, partial(serve, descriptor))
+    for descriptor in descriptors:
+        running_readiness().add_reader(descriptor, partial(serve, descriptor))
     await until(lambda: len(served) >= 40)
+    return served
+
+
+async def test_long_bodies_under_way_make_room_when_newcomers_come(waiting: list[socket.socket]) -> None:
+    """Their requests go on among what is under way, one turn later."""
+    readiness, newcomers = running_readiness(), running_newcomers()
+    long = [each.fileno() for each in waiting[:4]]
+    served = await _moving_long_bodies(long)
     newcomer = waiting[4].fileno()
     newcomers.add_reader(newcomer, partial(served.append, newcomer))
     await until(lambda: served.count(newcomer) >= 10)
@@ -116,15 +122,7 @@ async def test_as_many_long_bodies_follow_as_newcomers_had_their_turn(waiting: l
     readiness, newcomers = running_readiness(), running_newcomers()
     long = [each.fileno() for each in waiting[:4]]
     first, *others = [each.fileno() for each in waiting[4:7]]
-    served: list[int] = []
-
-    def serve(descriptor: int) -> int:
-        served.append(descriptor)
-        return 262_144
-
-    for descriptor in long:
-        readiness.add_reader(descriptor, partial(serve, descriptor))
-    await until(lambda: len(served) >= 40)
+    served = await _moving_long_bodies(long)
     for descriptor in (first, *others):
         newcomers.add_reader(descriptor, partial(served.append, descriptor))
     await until(lambda: served.count(first) >= 10)

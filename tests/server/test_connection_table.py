@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import pytest
 
 from gateway.server.limits import ConnectionTable
+from tests.server.conftest import Start, eventually
 
 
 @dataclass(eq=False)
@@ -82,3 +83,28 @@ def test_connections_that_rest_are_connections(resting: bool) -> None:
     table.wake(table.all[0])
     assert len(table) == 1, "one that ended does not come back"
     assert table.names_due(20) == "1"
+
+
+@pytest.mark.parametrize("stirred", ["by the client", "by the end"])
+def test_an_idle_connection_rests_until_something_happens(start: Start, stirred: str) -> None:
+    running = start()
+    client = running.connect()
+    client.request("/read")
+    table = running.worker._serving.table
+
+    def watched() -> int:
+        return len(running.call(lambda: table.due(0.0)))
+
+    eventually(lambda: watched() == 0)
+    assert len(table) == 1
+    if stirred == "by the client":
+        client.send(b"GET /")
+        eventually(lambda: watched() == 1)
+    else:
+        (connection,) = running.call(table.snapshot)
+
+        def finish() -> int:
+            connection.finish()
+            return len(table.due(0.0))
+
+        assert running.call(finish) == 1
