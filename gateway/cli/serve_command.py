@@ -7,14 +7,14 @@ import typer
 
 from gateway.cli import serve
 
-NAME: Final = "serve"
+_NAME: Final = "serve"
 
 ConfigOption = Annotated[Path, typer.Option("--config", "-c", help="The configuration file.", show_default=False)]
 
 
 def add_to(app: typer.Typer) -> None:
     """Make it a command of ``app``."""
-    app.command(NAME)(serve_command)
+    app.command(_NAME)(serve_command)
 
 
 def alone() -> typer.Typer:
