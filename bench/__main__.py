@@ -29,7 +29,7 @@ from bench.rounds import Effort, Planned, measure
 from lab.binaries import LabError
 
 _DOCUMENTS = Path(__file__).parent.parent / "docs"
-_FULL = Effort(sittings=3, rounds=2, long_rounds=1, seconds=0.4)
+_FULL = Effort(sittings=3, rounds=2, long_rounds=1, seconds=0.35)
 _QUICK = Effort(sittings=1, rounds=3, long_rounds=3, seconds=0.5)
 
 _Opening = Callable[[Path, Processors, tuple[str, ...]], AbstractContextManager[Arena]]

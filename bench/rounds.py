@@ -18,11 +18,15 @@ from lab.binaries import LabError
 
 #: Fewest requests of one round for each connection: the TLS handshakes at its beginning must not weigh.
 _FEWEST_PER_CONNECTION: Final = 16
+#: The same for objects of 1 MiB, each of which is as much work as a handshake.
+_FEWEST_OF_MIB_PER_CONNECTION: Final = 3
 #: Fewest transfers of the largest objects, for the same reason.
 _FEWEST_TRANSFERS: Final = 2
 #: What nginx needs for small requests is so little that its rounds have to be longer: every ratio is to its figures.
 _NGINX_TIMES_LONGER: Final = 3
-_FIRST_BYTE_REQUESTS: Final = 300
+#: When a plan is that many times what it was made from, it is made once more.
+_MANY_TIMES: Final = 4
+_FIRST_BYTE_REQUESTS: Final = 200
 _ATTEMPTS: Final = 2
 
 #: How many requests the rounds of a load have through the contestant of a name: the same in all sittings.
@@ -85,7 +89,7 @@ def _measure_load(
         if (load, each.name) not in planned:
             seconds = effort.seconds * _times_longer(load, each)
             planned[load, each.name] = _plan(load, each, clients, seconds)
-        elif load.payload_bytes < MIB:
+        elif load.payload_bytes <= MIB:
             _run(load, each, clients, load.connections)
     rounds: dict[str, list[Round]] = {each.name: [] for each in contestants}
     for turn in range(effort.rounds_of(load)):
@@ -103,14 +107,26 @@ def _plan(load: Load, contestant: Contestant, clients: Clients, seconds: float) 
     if load.kind is Kind.MULTIPART:
         _run(load, contestant, clients, 1)
         return 1
-    each = _FEWEST_PER_CONNECTION if load.payload_bytes < MIB else 1
-    fewest = max(load.connections * each, _FEWEST_TRANSFERS)
-    taken = _run(load, contestant, clients, fewest)
-    return planned_requests(taken.requests / taken.seconds, seconds, load.connections, fewest)
+    fewest = fewest_requests(load)
+
+    def planned_after(requests: int) -> int:
+        taken = _run(load, contestant, clients, requests)
+        return planned_requests(taken.requests / taken.seconds, seconds, load.connections, fewest)
+
+    planned = planned_after(fewest)
+    # The first requests meet a proxy that has done nothing of the kind yet: a few say little about many.
+    return planned_after(planned) if planned > _MANY_TIMES * fewest else planned
 
 
 def _times_longer(load: Load, contestant: Contestant) -> int:
     return _NGINX_TIMES_LONGER if contestant.name == NGINX and load.payload_bytes < MIB else 1
+
+
+def fewest_requests(load: Load) -> int:
+    """How many requests a round has at least."""
+    if load.payload_bytes > MIB:
+        return max(load.connections, _FEWEST_TRANSFERS)
+    return load.connections * (_FEWEST_PER_CONNECTION if load.payload_bytes < MIB else _FEWEST_OF_MIB_PER_CONNECTION)
 
 
 def planned_requests(rate: float, seconds: float, connections: int, fewest: int) -> int:

@@ -6,9 +6,9 @@ import pytest
 
 from bench.clients import parse_log
 from bench.figures import Figure, Result, Round, cpu_per_request, joined, percentile, result_as_json, summary
-from bench.loads import FULL, MIB, QUICK, REALISTIC, Kind, Load
+from bench.loads import FULL, KIB, MIB, QUICK, REALISTIC, Kind, Load
 from bench.machine import divide_processors
-from bench.rounds import Effort, planned_requests
+from bench.rounds import Effort, fewest_requests, planned_requests
 from lab.binaries import LabError
 
 
@@ -110,6 +110,22 @@ def test_the_proxy_has_a_processor_of_its_own(available: set[int], proxy: set[in
 )
 def test_rounds_last_as_long_as_they_should(rate: float, connections: int, fewest: int, expected: int) -> None:
     assert planned_requests(rate, 0.5, connections, fewest) == expected
+
+
+@pytest.mark.parametrize(
+    ("load", "expected"),
+    [
+        (Load(Kind.GET, KIB, 128), 2048),
+        (Load(Kind.RANGE, 256 * MIB, 16), 256),
+        (Load(Kind.PUT, MIB, 1), 3),
+        (Load(Kind.PUT, MIB, 128), 384),
+        (Load(Kind.PUT, 16 * MIB, 4), 4),
+        (Load(Kind.PUT, 256 * MIB, 1), 2),
+    ],
+    ids=lambda value: f"{value.name}-{value.connections}" if isinstance(value, Load) else None,
+)
+def test_handshakes_weigh_little_in_a_round(load: Load, expected: int) -> None:
+    assert fewest_requests(load) == expected
 
 
 @pytest.mark.parametrize("loads", [FULL, QUICK, REALISTIC], ids=["full", "quick", "realistic"])
