@@ -26,7 +26,7 @@ _FEWEST_TRANSFERS: Final = 2
 _NGINX_TIMES_LONGER: Final = 3
 #: When a plan is that many times what it was made from, it is made once more.
 _MANY_TIMES: Final = 4
-_FIRST_BYTE_REQUESTS: Final = 200
+_FIRST_BYTE_REQUESTS: Final = 150
 _ATTEMPTS: Final = 2
 
 #: How many requests the rounds of a load have through the contestant of a name: the same in all sittings.
@@ -115,7 +115,7 @@ def _plan(load: Load, contestant: Contestant, clients: Clients, seconds: float) 
 
     planned = planned_after(fewest)
     # The first requests meet a proxy that has done nothing of the kind yet: a few say little about many.
-    return planned_after(planned) if planned > _MANY_TIMES * fewest else planned
+    return planned_after(_MANY_TIMES * fewest) if planned > _MANY_TIMES * fewest else planned
 
 
 def _times_longer(load: Load, contestant: Contestant) -> int:
