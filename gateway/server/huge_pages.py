@@ -39,7 +39,7 @@ def restart_in_huge_pages() -> None:
     threads, files, much memory.
     """
     added = allocator_settings(os.environ)
-    if not added or not sys.executable or not (_kernel_has_them(_KERNEL_SETTINGS) and _library_asks_for_them()):
+    if not added or not sys.executable or not system_has_huge_pages():
         return
     with contextlib.suppress(OSError):
         os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], {**os.environ, **added})  # noqa: S606 - ourselves
@@ -51,6 +51,12 @@ def allocator_settings(environment: Mapping[str, str]) -> dict[str, str]:
     if _ALLOCATOR in environment or any(tunable.startswith(f"{_HUGE_PAGES}=") for tunable in tunables):
         return {}
     return {_TUNABLES: ":".join([*tunables, f"{_HUGE_PAGES}=1"]), _ALLOCATOR: "malloc"}
+
+
+def system_has_huge_pages() -> bool:
+    """Whether kernel, C library and interpreter can give objects huge pages."""
+    # Free-threaded interpreters ("t") have an allocator of their own, and do not start with another.
+    return _kernel_has_them(_KERNEL_SETTINGS) and _library_asks_for_them() and "t" not in sys.abiflags
 
 
 def _kernel_has_them(settings: Path) -> bool:

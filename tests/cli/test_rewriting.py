@@ -14,7 +14,7 @@ from gateway.cli.rotation.listed import listed_objects
 from gateway.cli.rotation.outcome import Looked, Result, Tally
 from gateway.cli.rotation.pace import Pace
 from gateway.cli.rotation.protection import Examiner, Gone, Protected
-from gateway.cli.rotation.rewriting import Changed, Rewriter
+from gateway.cli.rotation.rewriting import Changed, Content, Rewriter, is_named
 from gateway.cli.rotation.run import Run, Settings, Tools
 from gateway.cli.rotation.state import State, state_header
 from gateway.cli.rotation.targets import Targets, customer_key_names
@@ -114,11 +114,13 @@ def configured(
     return _configured(tmp_path_factory.mktemp("rewriting"), authority, openbao, seaweed)
 
 
-def _configured(directory: Path, authority: CertificateAuthority, openbao: OpenBao, store: S3Server) -> Gateway:
+def _configured(
+    directory: Path, authority: CertificateAuthority, openbao: OpenBao, store: S3Server, bucket: str = _BUCKET
+) -> Gateway:
     """A configuration with a prefix for each mode; nothing runs."""
     openbao.put_random_key(_CUSTOMER)
     named = [
-        {"name": mode, "buckets": [_BUCKET], "prefixes": [f"{mode}/"], "mode": mode, **options}
+        {"name": mode, "buckets": [bucket], "prefixes": [f"{mode}/"], "mode": mode, **options}
         for mode, options in _MODES.items()
     ]
     return Gateway(
@@ -146,9 +148,10 @@ class Stage:
         self.examiner = Examiner(gateway, customer_key_names(self.config, gateway))
         self.targets = Targets(gateway, self.examiner)
         self.rewriter = Rewriter(gateway, Pace(None), unconditional=unconditional)
+        self.concurrency = 2
 
-    async def found(self, key: str) -> Protected:
-        location = S3Location(_BUCKET, key)
+    async def found(self, key: str, bucket: str = _BUCKET) -> Protected:
+        location = S3Location(bucket, key)
         [listed] = [listed async for listed in listed_objects(self.gateway.ask_store, location)]
         return await self.examiner.examine(listed.place)
 
@@ -157,7 +160,7 @@ class Stage:
     ) -> tuple[Tally, list[Looked]]:
         tally, troubles = Tally(), list[Looked]()
         tools = Tools(self.gateway, self.examiner, self.targets, self.rewriter, Pace(None), state)
-        settings = Settings(concurrency=2, dry_run=dry_run, verify=True)
+        settings = Settings(concurrency=self.concurrency, dry_run=dry_run, verify=True)
 
         def looked_at(looked: Looked) -> None:
             if looked.result is Result.FAILED:
@@ -289,6 +292,79 @@ async def test_a_run_goes_on_with_what_the_client_wrote(
         found = await stage.found("cse/once/more")
         assert found.sealed
         assert (await stage.rewriter.content(found)).size == len(b"newer data")
+
+
+class Late(Rewriter):
+    """After the copy of an object ``raced`` something happens, and what is read of a copy ``damaged`` is wrong."""
+
+    act: Callable[[], object] | None = None
+    _damaged = False
+
+    async def rewrite(self, found: Protected, mode: ModeName) -> str:
+        written = await super().rewrite(found, mode)
+        self._damaged = found.place.object_key.endswith("/damaged")
+        if found.place.object_key.endswith("/raced") and self.act is not None:
+            self.act()
+        return written
+
+    async def content(self, found: Protected) -> Content:
+        content = await super().content(found)
+        return Content(content.size, "0" * 64) if self._damaged else content
+
+
+@pytest.mark.parametrize("first", [True, False], ids=["of-all", "of-several"])
+@pytest.mark.parametrize("what", ["raced", "damaged"])
+async def test_a_client_that_writes_after_the_copy_is_told_from_damage(
+    what: str, first: bool, configured: Gateway, direct: S3Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the ETag, once another object has shown that the store answers a copy with the one that the object gets."""
+    place = f"sse-s3/late-{what}-{first}"
+    about = {"Bucket": _BUCKET, "Key": f"{place}/{what}"}
+    direct.put_object(**about, Body=b"data")
+    if not first:
+        direct.put_object(Bucket=_BUCKET, Key=f"{place}/another", Body=b"data")
+    async with _stage(configured, monkeypatch) as stage:
+        late = stage.rewriter = Late(stage.gateway, Pace(None), unconditional=False)
+        late.act = lambda: direct.put_object(**about, Body=b"newer", ServerSideEncryption="AES256")
+        stage.concurrency = 1
+        tally, troubles = await stage.run(f"{place}/", State(None, {}))
+    if what == "raced" and not first:
+        assert (troubles, tally.results) == ([], {Result.REENCRYPTED: 1, Result.CHANGED: 1})
+    else:
+        assert [trouble.message for trouble in troubles] == ["what is read back is not what was there before"]
+    assert direct.get_object(**about)["Body"].read() == (b"newer" if what == "raced" else b"data")
+
+
+@pytest.mark.parametrize(
+    ("store", "mode"),
+    [
+        *(("seaweed", mode) for mode in _MODES),
+        *(pytest.param("minio", mode, marks=pytest.mark.slow) for mode in _MODES),
+        # Ceph RGW 16 has no SSE-S3.
+        *(pytest.param("rgw", mode, marks=pytest.mark.slow) for mode in _MODES if mode != "sse-s3"),
+    ],
+)
+async def test_a_copy_is_answered_with_the_etag_that_the_object_gets(
+    store: str,
+    mode: str,
+    tmp_path: Path,
+    authority: CertificateAuthority,
+    openbao: OpenBao,
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    server: S3Server = request.getfixturevalue(store)
+    client = server.client(request_checksum_calculation="when_required")
+    bucket = f"etags-{mode}"
+    client.create_bucket(Bucket=bucket)
+    client.put_object(Bucket=bucket, Key=f"{mode}/object", Body=b"data")
+    async with _stage(
+        _configured(tmp_path, authority, openbao, server, bucket), monkeypatch, unconditional=True
+    ) as stage:
+        written = await stage.rewriter.rewrite(await stage.found(f"{mode}/object", bucket), ModeName(mode))
+        after = await stage.found(f"{mode}/object", bucket)
+        assert is_named(after, written)
+        assert written.strip('"')
 
 
 async def test_a_store_that_evaluates_if_match_in_no_write_is_refused(

@@ -8,7 +8,7 @@ never overwritten. Whether a server does evaluate it is tried out first, with an
 import asyncio
 import hashlib
 from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 from gateway.cli.rotation.pace import Pace
 from gateway.cli.rotation.protection import Gone, Protected
@@ -22,7 +22,7 @@ from gateway.s3.copy_source import CopySource
 from gateway.s3.headers import Headers
 from gateway.s3.operation import Operation
 from gateway.s3.query import EMPTY_QUERY
-from gateway.s3.xml import parse_error
+from gateway.s3.xml import element_text, parse_error
 from gateway.server.handlers.call import MAX_DOCUMENT_BYTES
 from gateway.server.handlers.stream_copy import COPY_SOURCE
 from gateway.server.private_gateway import PrivateGateway
@@ -78,6 +78,22 @@ class Content:
     sha256: str
 
 
+class _Answer(NamedTuple):
+    """What the store said to a copy.
+
+    Attributes:
+        status: of HTTP.
+        code: of the error; empty for a success.
+        message: of the error.
+        etag: of the object that was written, as clients see it; empty when the answer does not say.
+    """
+
+    status: int
+    code: str
+    message: str = ""
+    etag: str = ""
+
+
 class Rewriter:
     """Copies objects onto themselves.
 
@@ -95,8 +111,11 @@ class Rewriter:
         self._evaluates: set[_Way] = set()
         self._trying: dict[_Way, asyncio.Lock] = {}
 
-    async def rewrite(self, found: Protected, mode: ModeName) -> None:
+    async def rewrite(self, found: Protected, mode: ModeName) -> str:
         """Write the object anew, with the encryption of its rule, which is of this mode.
+
+        Returns:
+            The ETag of what was written, as clients see it; empty when the store does not say.
 
         Raises:
             Changed: it is another object by now.
@@ -106,13 +125,11 @@ class Rewriter:
         """
         await self._transfer.take(found.stored_bytes)
         if self._unconditional:
-            await self._copy(found, None)
-            return
+            return await self._copy(found, None)
         way = frozenset(guard.mode for guard in found.guards), mode, found.stored_bytes > MAX_SEALED_BYTES
         async with self._trying.setdefault(way, asyncio.Lock()):
-            if way not in self._evaluates and await self._tried_out(found, way):
-                return
-        await self._copy(found, _target_etag(found, mode))
+            written = None if way in self._evaluates else await self._tried_out(found, way)
+        return await self._copy(found, _target_etag(found, mode)) if written is None else written
 
     async def content(self, found: Protected) -> Content:
         """Read an object to its end, as a client would.
@@ -137,39 +154,41 @@ class Rewriter:
                 size += len(chunk)
         return Content(size, digest.hexdigest())
 
-    async def _tried_out(self, found: Protected, way: _Way) -> bool:
+    async def _tried_out(self, found: Protected, way: _Way) -> str | None:
         """Copy under a condition that does not hold.
 
         Returns:
-            Whether the copy was made all the same. The server's own copy may evaluate less than its writes: then it is
-            not used any more.
+            The ETag of the copy when it was made all the same, None when it was refused. The server's own copy may
+            evaluate less than its writes: then it is not used any more.
         """
         try:
-            await self._copy(found, _NO_ETAG)
+            written = await self._copy(found, _NO_ETAG)
         except Changed:
             self._evaluates.add(way)
-            return False
+            return None
         copies, mode = self._gateway.services.copies, way[1]
         if copies.by_server(Operation.COPY_OBJECT, mode):
             copies.note_unproven(Operation.COPY_OBJECT, mode)
-            return True
+            return written
         raise ConfigError((_NO_CONDITIONS,))
 
-    async def _copy(self, found: Protected, condition: str | None) -> None:
+    async def _copy(self, found: Protected, condition: str | None) -> str:
+        """The ETag of what was written."""
         for pause in (*_PAUSES, None):
-            status, code, message = await self._answer(found, condition)
-            if not code:
-                return
-            if code in _CHANGED or status == 412:
+            answer = await self._answer(found, condition)
+            if not answer.code:
+                return answer.etag
+            if answer.code in _CHANGED or answer.status == 412:
                 raise Changed("it was overwritten meanwhile")
-            if status == _MISSING:
+            if answer.status == _MISSING:
                 raise Gone("it was deleted meanwhile")
-            if status not in _PASSING or pause is None:
-                raise NotRewritten(f"{code}: {message}{_ADVICE if status == _BAD_REQUEST and condition else ''}")
+            if answer.status not in _PASSING or pause is None:
+                advice = _ADVICE if answer.status == _BAD_REQUEST and condition else ""
+                raise NotRewritten(f"{answer.code}: {answer.message}{advice}")
             await asyncio.sleep(pause)
+        raise AssertionError("internal error: the last attempt returns or raises")
 
-    async def _answer(self, found: Protected, condition: str | None) -> tuple[int, str, str]:
-        """Status, error code and message of a copy; no code for a success."""
+    async def _answer(self, found: Protected, condition: str | None) -> _Answer:
         headers = [
             (COPY_SOURCE, found.place.render()),
             (SOURCE_IF_MATCH, _shown(found)),
@@ -181,10 +200,18 @@ class Rewriter:
         async with self._gateway.ask(request) as answer:
             body = await answer.read(MAX_DOCUMENT_BYTES)
             error, status = parse_error(body), answer.status
+            if error is None and status == 200:
+                return _Answer(status, "", etag=element_text(body, "ETag") or "")
             if error is None:
-                return status, "" if status == 200 else f"HTTP {status}", ""
+                return _Answer(status, f"HTTP {status}")
             # An error that comes late has lost its status.
-            return 503 if status == 200 and error.code in _PASSING_CODES else status, error.code, error.message
+            late = status == 200 and error.code in _PASSING_CODES
+            return _Answer(503 if late else status, error.code, error.message)
+
+
+def is_named(found: Protected, etag: str) -> bool:
+    """Whether the object has this ETag, as clients see it. Documents of some stores leave the quotes out."""
+    return _shown(found).strip('"') == etag.strip('"')
 
 
 def _shown(found: Protected) -> str:
