@@ -12,14 +12,15 @@ _SERVE: Final = "serve"
 
 def main() -> None:
     """Run the command that the arguments name."""
-    if sys.argv[1:2] == [_SERVE]:
+    serving = sys.argv[1:2] == [_SERVE]
+    if serving:
         restart_in_huge_pages()
-        forbid_core_dumps()
+    forbid_core_dumps()
+    if serving:
         from gateway.cli import serve_command
 
         serve_command.alone()(sys.argv[2:], prog_name="sealgate serve")
     else:
-        forbid_core_dumps()
         # The other commands take 4 MiB and a quarter of the time of a start: not where a process is there to stay.
         from gateway.cli.app import app
 

@@ -295,17 +295,20 @@ async def test_a_run_goes_on_with_what_the_client_wrote(
 
 
 class Late(Rewriter):
-    """After the copy of an object ``raced`` something happens, and what is read of a copy ``damaged`` is wrong."""
+    """After the copy of an object ``raced`` something happens; what is read of the copies of others is wrong.
+
+    A copy of an object ``silent`` is answered without an ETag.
+    """
 
     act: Callable[[], object] | None = None
     _damaged = False
 
     async def rewrite(self, found: Protected, mode: ModeName) -> str:
         written = await super().rewrite(found, mode)
-        self._damaged = found.place.object_key.endswith("/damaged")
+        self._damaged = found.place.object_key.endswith(("/damaged", "/silent"))
         if found.place.object_key.endswith("/raced") and self.act is not None:
             self.act()
-        return written
+        return "" if found.place.object_key.endswith("/silent") else written
 
     async def content(self, found: Protected) -> Content:
         content = await super().content(found)
@@ -313,7 +316,7 @@ class Late(Rewriter):
 
 
 @pytest.mark.parametrize("first", [True, False], ids=["of-all", "of-several"])
-@pytest.mark.parametrize("what", ["raced", "damaged"])
+@pytest.mark.parametrize("what", ["raced", "damaged", "silent"])
 async def test_a_client_that_writes_after_the_copy_is_told_from_damage(
     what: str, first: bool, configured: Gateway, direct: S3Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -192,6 +192,6 @@ class Run:
             return
         # A client may have been faster than the look at the copy. The ETag says so, where it is known to be the same
         # in the answer to a copy and at the object.
-        if not named and written.kind in self._named:
+        if written.etag and not named and written.kind in self._named:
             raise Changed("a client wrote it after the copy")
         raise GatewayError("what is read back is not what was there before")
